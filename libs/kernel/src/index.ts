@@ -1,0 +1,5 @@
+export * from './clock';
+export * from './domain-error';
+export * from './id';
+export * from './loop';
+export * from './page';

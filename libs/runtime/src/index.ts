@@ -1,0 +1,4 @@
+export * from './errors';
+export * from './runtime-registry';
+export * from './runtime.driver';
+export * from './types';
