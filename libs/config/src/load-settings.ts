@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { type KeptKeys, type RawEnvironment, readVariables, type Settings, SettingsError, toSettings } from './settings';
+import { decodeKey, type Variables } from './variables';
+
+/**
+ * Reads the environment once: the process's variables over those of `.env` (or of the file that `ENV_FILE` names). Keys
+ * that no variable gives are made once and kept in `DATA_DIR`, mode 0600.
+ * @throws SettingsError
+ */
+export function loadSettings(env: RawEnvironment = process.env): Settings {
+  const variables = readVariables({ ...readEnvFile(env.ENV_FILE), ...env });
+  return toSettings(variables, keptKeys(variables), packageVersion());
+}
+
+function readEnvFile(named: string | undefined): RawEnvironment {
+  try {
+    return parseEnv(readFileSync(named || '.env', 'utf8'));
+  } catch (error) {
+    if (!named && isMissing(error)) return {};
+    const problem = `names ${named ?? '.env'}, which cannot be read (${error instanceof Error ? error.message : String(error)})`;
+    throw new SettingsError([{ variable: 'ENV_FILE', problem, example: './production.env' }]);
+  }
+}
+
+function keptKeys(variables: Variables): KeptKeys {
+  const folder = resolve(variables.DATA_DIR);
+  return {
+    secretKey: variables.SECRET_KEY ?? kept(folder, 'secret-key', (text) => Buffer.byteLength(text) >= 32),
+    encryptionKey: variables.ENCRYPTION_KEY ?? Buffer.from(kept(folder, 'encryption-key', (text) => decodeKey(text) !== null), 'hex'),
+  };
+}
+
+/** Reads the key in `folder/name`, or makes it. Two processes that start at once agree: the first link wins. */
+function kept(folder: string, name: string, valid: (text: string) => boolean): string {
+  const file = join(folder, name);
+  const read = (): string | null => {
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  };
+  const found = read();
+  if (found === null) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+    writeFileSync(draft, randomBytes(32).toString('hex') + '\n', { mode: 0o600, flush: true });
+    try {
+      linkSync(draft, file);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    } finally {
+      unlinkSync(draft);
+    }
+  }
+  const text = found ?? read() ?? '';
+  if (valid(text)) return text;
+  const variable = name === 'secret-key' ? 'SECRET_KEY' : 'ENCRYPTION_KEY';
+  throw new SettingsError([{ variable, problem: `is not set and the kept key in ${file} is damaged`, example: 'the output of: openssl rand -hex 32' }]);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** The version in package.json, three folders up both from `libs/config/src` and from `dist/libs/config/src`'s parent. */
+function packageVersion(): string {
+  for (const up of ['../../..', '../../../..']) {
+    try {
+      const file: unknown = JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8'));
+      if (typeof file === 'object' && file !== null && 'version' in file && typeof file.version === 'string') return file.version;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  return '0.0.0';
+}

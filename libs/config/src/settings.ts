@@ -1,0 +1,196 @@
+import { resolve } from 'node:path';
+import { type VariableName, VARIABLES, type Variables } from './variables';
+
+export type Environment = 'development' | 'production' | 'test';
+
+/*
+ * Each slice is a type and an injection token at once; the values come from `parseSettings` and nowhere else.
+ */
+export abstract class AppSettings {
+  abstract readonly environment: Environment;
+  /** Lets a 500 tell of the inside. */
+  abstract readonly debug: boolean;
+  /** Absolute. */
+  abstract readonly dataDir: string;
+  abstract readonly version: string;
+}
+
+export abstract class HttpSettings {
+  abstract readonly host: string;
+  abstract readonly port: number;
+  abstract readonly allowedOrigins: readonly string[];
+  abstract readonly trustedProxies: readonly string[];
+  abstract readonly maxBodyBytes: number;
+  abstract readonly docsEnabled: boolean;
+  abstract readonly metricsPort: number | null;
+  abstract readonly metricsToken: string | null;
+  abstract readonly shutdownGraceSeconds: number;
+  /** Where clients reach the server, without a trailing slash; null when unset. */
+  abstract readonly publicUrl: string | null;
+}
+
+export abstract class LogSettings {
+  abstract readonly level: string;
+  abstract readonly format: 'json' | 'pretty';
+}
+
+export abstract class DatabaseSettings {
+  /** Null: the embedded database in `dataDir`. */
+  abstract readonly url: string | null;
+  abstract readonly name: string;
+  abstract readonly dataDir: string;
+}
+
+export abstract class SharedStateSettings {
+  /** Null: in memory. */
+  abstract readonly redisUrl: string | null;
+}
+
+export abstract class AuthSettings {
+  /** The HS256 key, as it stands. Also the root of the HMAC keys of tokens, lockout names and idempotency bodies. */
+  abstract readonly secretKey: string;
+  abstract readonly accessTokenMinutes: number;
+  abstract readonly refreshTokenDays: number;
+  abstract readonly refreshGraceSeconds: number;
+  abstract readonly bcryptRounds: number;
+  /** Without SMTP accounts are verified at once. */
+  abstract readonly verifiesEmail: boolean;
+}
+
+export abstract class EncryptionSettings {
+  /** 32 bytes, AES-256-GCM. */
+  abstract readonly encryptionKey: Buffer;
+}
+
+export abstract class RateLimitSettings {
+  abstract readonly enabled: boolean;
+  abstract readonly perMinute: number;
+  abstract readonly authPerMinute: number;
+}
+
+export abstract class RuntimeSettings {
+  abstract readonly runtime: 'auto' | 'local' | 'docker' | 'kubernetes';
+  abstract readonly allowCustomImages: boolean;
+  abstract readonly allowedImagePatterns: readonly string[];
+  abstract readonly dataDir: string;
+  /** Null: chosen by what the machine has. */
+  abstract readonly localNetwork: 'pasta' | 'host' | 'none' | null;
+  abstract readonly localAllowUnsandboxedUsers: boolean;
+  abstract readonly terminalBufferBytes: number;
+  abstract readonly terminalHostGraceSeconds: number;
+}
+
+export abstract class TerminalSettings {
+  abstract readonly bufferBytes: number;
+  abstract readonly maxSessionsPerEnvironment: number;
+  abstract readonly maxConnectionsPerUser: number;
+  abstract readonly stallSeconds: number;
+}
+
+export interface Settings {
+  readonly app: AppSettings;
+  readonly http: HttpSettings;
+  readonly log: LogSettings;
+  readonly database: DatabaseSettings;
+  readonly sharedState: SharedStateSettings;
+  readonly auth: AuthSettings;
+  readonly encryption: EncryptionSettings;
+  readonly rateLimit: RateLimitSettings;
+  readonly runtime: RuntimeSettings;
+  readonly terminal: TerminalSettings;
+}
+
+/** Keys that are made once and kept when no variable gives them. */
+export interface KeptKeys {
+  readonly secretKey: string;
+  readonly encryptionKey: Buffer;
+}
+
+/** One message that lists every faulty variable. It never repeats the value of a variable that may hold a secret. */
+export class SettingsError extends Error {
+  constructor(readonly faults: readonly { readonly variable: string; readonly problem: string; readonly example: string }[]) {
+    const lines = faults.map(({ variable, problem, example }) => `  ${variable} ${problem} (example: ${variable}=${example})`);
+    super(`The configuration is not valid:\n${lines.join('\n')}`);
+    this.name = 'SettingsError';
+  }
+}
+
+export type RawEnvironment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The variables of `env` by their rules; an empty value counts as unset.
+ * @throws SettingsError listing all that is wrong
+ */
+export function readVariables(env: RawEnvironment): Variables {
+  const faults: { variable: string; problem: string; example: string }[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, { rule, example }] of Object.entries(VARIABLES)) {
+    const result = rule.safeParse(env[name] === '' ? undefined : env[name]);
+    if (result.success) values[name] = result.data;
+    else faults.push({ variable: name, problem: result.error.issues.map((issue) => issue.message).join('; '), example });
+  }
+  const fault = (variable: VariableName, problem: string): number => faults.push({ variable, problem, example: VARIABLES[variable].example });
+  // A cast by construction: each name has its rule's output, or there is a fault and nobody sees the value.
+  const variables = values as unknown as Variables;
+  if (variables.ENVIRONMENT === 'production') {
+    if (!env.SECRET_KEY) fault('SECRET_KEY', 'must be set in production');
+    if (!env.ENCRYPTION_KEY) fault('ENCRYPTION_KEY', 'must be set in production');
+    if (variables.RUNTIME === 'local' && !variables.LOCAL_RUNTIME_IN_PRODUCTION) {
+      fault('RUNTIME', 'is local, which production refuses unless LOCAL_RUNTIME_IN_PRODUCTION=true');
+    }
+    if (variables.MONGODB_URL === undefined && !variables.EMBEDDED_DB_IN_PRODUCTION) {
+      fault('MONGODB_URL', 'must be set in production unless EMBEDDED_DB_IN_PRODUCTION=true');
+    }
+  }
+  if (faults.length > 0) throw new SettingsError(faults);
+  return variables;
+}
+
+export function toSettings(variables: Variables, keys: KeptKeys, version: string): Settings {
+  const v = variables;
+  const dataDir = resolve(v.DATA_DIR);
+  return {
+    app: { environment: v.ENVIRONMENT, debug: v.DEBUG, dataDir, version },
+    http: {
+      host: v.HOST,
+      port: v.PORT,
+      allowedOrigins: v.ALLOWED_ORIGINS,
+      trustedProxies: v.TRUSTED_PROXIES,
+      maxBodyBytes: v.MAX_BODY_BYTES,
+      docsEnabled: v.DOCS_ENABLED ?? v.ENVIRONMENT !== 'production',
+      metricsPort: v.METRICS_PORT ?? null,
+      metricsToken: v.METRICS_TOKEN ?? null,
+      shutdownGraceSeconds: v.SHUTDOWN_GRACE_SECONDS,
+      publicUrl: v.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    },
+    log: { level: v.LOG_LEVEL, format: v.LOG_FORMAT ?? (v.ENVIRONMENT === 'development' ? 'pretty' : 'json') },
+    database: { url: v.MONGODB_URL ?? null, name: v.DATABASE_NAME, dataDir },
+    sharedState: { redisUrl: v.REDIS_URL ?? null },
+    auth: {
+      secretKey: keys.secretKey,
+      accessTokenMinutes: v.ACCESS_TOKEN_EXPIRE_MINUTES,
+      refreshTokenDays: v.REFRESH_TOKEN_EXPIRE_DAYS,
+      refreshGraceSeconds: v.REFRESH_GRACE_SECONDS,
+      bcryptRounds: v.BCRYPT_ROUNDS,
+      verifiesEmail: v.SMTP_URL !== undefined,
+    },
+    encryption: { encryptionKey: keys.encryptionKey },
+    rateLimit: { enabled: v.RATE_LIMIT_ENABLED, perMinute: v.RATE_LIMIT_PER_MINUTE, authPerMinute: v.AUTH_RATE_LIMIT_PER_MINUTE },
+    runtime: {
+      runtime: v.RUNTIME,
+      allowCustomImages: v.ALLOW_CUSTOM_IMAGES,
+      allowedImagePatterns: v.ALLOWED_IMAGE_PATTERNS,
+      dataDir,
+      localNetwork: v.LOCAL_RUNTIME_NETWORK ?? null,
+      localAllowUnsandboxedUsers: v.LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS,
+      terminalBufferBytes: v.TERMINAL_BUFFER_BYTES,
+      terminalHostGraceSeconds: v.TERMINAL_HOST_GRACE_SECONDS,
+    },
+    terminal: {
+      bufferBytes: v.TERMINAL_BUFFER_BYTES,
+      maxSessionsPerEnvironment: v.TERMINAL_MAX_SESSIONS_PER_ENVIRONMENT,
+      maxConnectionsPerUser: v.WS_MAX_CONNECTIONS_PER_USER,
+      stallSeconds: v.WS_STALL_SECONDS,
+    },
+  };
+}
