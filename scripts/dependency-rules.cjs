@@ -34,7 +34,12 @@ const doorRules = Object.entries(doors).map(([library, allowed]) => ({
 }));
 
 /** A file's last word is its room: what it may not know. */
-const room = (name, from, to) => ({ name: `room-${name}`, severity: 'error', from: { path: from, pathNot: spec }, to: { path: to } });
+const room = (name, from, to) => ({
+  name: `room-${name}`,
+  severity: 'error',
+  from: { path: from, pathNot: spec },
+  to: { path: to },
+});
 
 module.exports = {
   forbidden: [
@@ -59,7 +64,12 @@ module.exports = {
       from: { path: '^(apps|libs)/', pathNot: [spec, '/testing/'] },
       to: { path: '^libs/[^/]+/testing/' },
     },
-    { name: 'no-app-from-an-app', severity: 'error', from: { path: '^apps/([^/]+)/', pathNot: spec }, to: { path: '^apps/', pathNot: '^apps/$1/' } },
+    {
+      name: 'no-app-from-an-app',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/', pathNot: spec },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
     {
       name: 'drivers-are-named-once',
       comment: 'Only the list of drivers knows which drivers there are.',
@@ -69,12 +79,29 @@ module.exports = {
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     room('controller', '\\.(controller|gateway|command)\\.ts$', '\\.(repository|schema|driver)\\.ts$'),
-    room('service', '\\.service\\.ts$', '(\\.(dto|schema|controller|gateway)\\.ts$|/@nestjs/(mongoose|swagger|platform-)|node_modules/(mongoose|express)/)'),
-    room('pure', '\\.(machine|policy|protocol|errors|events)\\.ts$', '(node_modules/(@nestjs|mongoose|express|ws)/|^(node:)?(fs|net|http|child_process|worker_threads)$)'),
+    room(
+      'service',
+      '\\.service\\.ts$',
+      '(\\.(dto|schema|controller|gateway)\\.ts$|/@nestjs/(mongoose|swagger|platform-)|node_modules/(mongoose|express)/)',
+    ),
+    room(
+      'pure',
+      '\\.(machine|policy|protocol|errors|events)\\.ts$',
+      '(node_modules/(@nestjs|mongoose|express|ws)/|^(node:)?(fs|net|http|child_process|worker_threads)$)',
+    ),
     room('reconciler', '\\.reconciler\\.ts$', '\\.(dto|schema)\\.ts$'),
     room('repository', '\\.repository\\.ts$', '\\.(dto|controller|service|gateway)\\.ts$'),
-    room('driver', '\\.driver\\.ts$', '(\\.(repository|schema|dto|service|controller)\\.ts$|^libs/config/|node_modules/@nestjs/config/)'),
-    { name: 'kernel-is-plain', severity: 'error', from: { path: '^libs/kernel/src/', pathNot: spec }, to: { path: 'node_modules' } },
+    room(
+      'driver',
+      '\\.driver\\.ts$',
+      '(\\.(repository|schema|dto|service|controller)\\.ts$|^libs/config/|node_modules/@nestjs/config/)',
+    ),
+    {
+      name: 'kernel-is-plain',
+      severity: 'error',
+      from: { path: '^libs/kernel/src/', pathNot: spec },
+      to: { path: 'node_modules' },
+    },
     {
       name: 'embedded-mongo-is-plain',
       comment: 'The embedded database knows neither Nest nor Mongoose.',

@@ -1,0 +1,15 @@
+export * from './client-address';
+export { EdgeLimiter, MINUTE_MS, rateLimited } from './edge-limiter';
+export { Etag } from './etag.interceptor';
+export * from './health';
+export * from './http.module';
+export * from './id.pipe';
+export { IdempotencyScope } from './idempotency';
+export { MetricsRegistry } from './metrics';
+export * from './page.dto';
+export * from './problem';
+export { sendProblem } from './problem.filter';
+export { ApiProblems, ProblemDto } from './problem.dto';
+export { RateLimit } from './rate-limit.guard';
+export * from './request-context';
+export * from './validation.pipe';

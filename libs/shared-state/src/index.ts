@@ -1,0 +1,4 @@
+export * from './broadcast';
+export * from './counters';
+export * from './shared-state.module';
+export * from './tickets';

@@ -1,0 +1,24 @@
+import { Global, Logger, Module } from '@nestjs/common';
+import { SharedStateSettings } from '@devpocket/config';
+import { Clock } from '@devpocket/kernel';
+import { Broadcast, MemoryBroadcast } from './broadcast';
+import { Counters, MemoryCounters } from './counters';
+import { MemoryTickets, Tickets } from './tickets';
+
+@Global()
+@Module({
+  providers: [
+    { provide: Counters, inject: [Clock], useFactory: (clock: Clock) => new MemoryCounters(clock) },
+    { provide: Tickets, inject: [Clock], useFactory: (clock: Clock) => new MemoryTickets(clock) },
+    { provide: Broadcast, useClass: MemoryBroadcast },
+  ],
+  exports: [Counters, Tickets, Broadcast],
+})
+export class SharedStateModule {
+  constructor(settings: SharedStateSettings) {
+    if (settings.redisUrl === null) return;
+    new Logger(SharedStateModule.name).warn(
+      'REDIS_URL is set, but this version keeps limits and tickets in memory: run one replica only',
+    );
+  }
+}
