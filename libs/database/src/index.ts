@@ -1,1 +1,3 @@
 export * from './duplicate-key';
+export * from './database.module';
+export * from './open-database';

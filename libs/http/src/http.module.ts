@@ -12,6 +12,7 @@ import { IdempotencyRecord, IdempotencySchema } from './idempotency.schema';
 import { MetricsInterceptor, MetricsRegistry } from './metrics';
 import { ProblemFilter } from './problem.filter';
 import { CountersStorage, RateLimitGuard } from './rate-limit.guard';
+import { ServiceController } from './service.controller';
 
 /** Import it after the access module: global guards run in the order of their modules, and limits count for the principal. */
 @Global()
@@ -29,6 +30,7 @@ import { CountersStorage, RateLimitGuard } from './rate-limit.guard';
       }),
     }),
   ],
+  controllers: [ServiceController],
   providers: [
     EdgeLimiter,
     HealthRegistry,

@@ -79,7 +79,13 @@ export class RateLimitGuard extends ThrottlerGuard {
   }
 
   private async hit(key: string, { limit, ttl, blockDuration, throttler }: ThrottlerRequest): Promise<Hit> {
-    const { totalHits, timeToExpire } = await this.storageService.increment(key, ttl, limit, blockDuration, throttler.name ?? 'default');
+    const { totalHits, timeToExpire } = await this.storageService.increment(
+      key,
+      ttl,
+      limit,
+      blockDuration,
+      throttler.name ?? 'default',
+    );
     return { allowed: totalHits <= limit, limit, remaining: Math.max(0, limit - totalHits), resetMs: timeToExpire * 1000 };
   }
 

@@ -1,0 +1,275 @@
+import { isRecord } from './rest-client';
+
+/** The part of the browser's WebSocket that is used here; Node has the same. */
+export interface Socket {
+  readonly readyState: number;
+  send(data: string): void;
+  close(code?: number): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  onerror: ((event: never) => void) | null;
+}
+
+export interface TerminalExitView {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly reason: string;
+}
+
+export interface TerminalClientOptions {
+  /** Where the server is, e.g. `http://127.0.0.1:8000`. */
+  readonly url: string;
+  readonly environmentId: string;
+  /** Asked before each connection and each renewal. */
+  readonly token: () => Promise<string>;
+  readonly cols: number;
+  readonly rows: number;
+  /** Joins an existing session; without it a new one begins. */
+  readonly sessionId?: string;
+  /** `seq` up to which output is already there. */
+  readonly after?: number;
+  readonly clientId?: string;
+  readonly openSocket?: (url: string, protocols: string[]) => Socket;
+  /** Milliseconds to wait before the n-th attempt in a row (from 1). */
+  readonly backoff?: (attempt: number) => number;
+  /** Attempts in a row after which it gives up; endless without it. */
+  readonly attempts?: number;
+
+  /** `replayed`: part of the history that the emulator must not answer (until `replay_until`). */
+  readonly onOutput: (data: string, seq: number, replayed: boolean) => void;
+  /** So many bytes are lost for this client. */
+  readonly onGap?: (bytes: number, seq: number) => void;
+  readonly onConnected?: (welcome: Readonly<Record<string, unknown>>) => void;
+  readonly onDisconnected?: (code: number) => void;
+  readonly onStatus?: (status: string) => void;
+  readonly onError?: (code: string, message: string) => void;
+  /** The end: the shell's own, or one that reconnecting cannot mend. Called once. */
+  readonly onEnd: (end: { readonly exit: TerminalExitView | null; readonly code: number; readonly error: string | null }) => void;
+}
+
+interface Pending {
+  readonly text: string;
+  /** The client's count of input bytes, this piece included. */
+  readonly seq: number;
+}
+
+const OPEN = 1;
+/** Closes after which the same call cannot succeed. */
+const FINAL = new Set([1000, 4403, 4404, 4408, 4409, 4410]);
+/** Renewed so long before an access token of 30 minutes expires. */
+const RENEW_EVERY_MS = 10 * 60_000;
+const PIECE = 16_384;
+
+/**
+ * A terminal over a bad network: reconnects by itself, goes on where the output stopped, and resends input that was not
+ * acknowledged, so that nothing is typed twice or lost.
+ */
+export class TerminalClient {
+  private socket: Socket | null = null;
+  private sessionId: string | null;
+  private clientId: string | null;
+  private seq: number | null;
+  private replayUntil = 0;
+  private sent = 0;
+  private pending: Pending[] = [];
+  private size: { cols: number; rows: number };
+  private exit: TerminalExitView | null = null;
+  private refusal: string | null = null;
+  private attempt = 0;
+  private welcomed = false;
+  private ended = false;
+  private retry: ReturnType<typeof setTimeout> | null = null;
+  private renewal: ReturnType<typeof setInterval> | null = null;
+
+  constructor(private readonly options: TerminalClientOptions) {
+    this.sessionId = options.sessionId ?? null;
+    this.clientId = options.clientId ?? null;
+    this.seq = options.after ?? null;
+    this.size = { cols: options.cols, rows: options.rows };
+  }
+
+  /** The session, once the server has told it. */
+  get session(): string | null {
+    return this.sessionId;
+  }
+
+  /** Bytes of output received so far, on the session's count. */
+  get position(): number {
+    return this.seq ?? 0;
+  }
+
+  /** Bytes of input that no acknowledgement has come for yet. */
+  get unacknowledged(): number {
+    return this.pending.length;
+  }
+
+  connect(): void {
+    this.attempt += 1;
+    this.refusal = null;
+    this.options.token().then(
+      (token) => this.open(token),
+      (error: unknown) => this.finish(4401, error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  /** Types `text`; kept until the server says that the terminal took it. */
+  input(text: string): void {
+    for (let at = 0; at < text.length;) {
+      const end = pieceEnd(text, at);
+      const piece = text.slice(at, end);
+      this.sent += utf8Length(piece);
+      const pending = { text: piece, seq: this.sent };
+      this.pending.push(pending);
+      if (this.welcomed) this.send({ type: 'input', data: pending.text, seq: pending.seq });
+      at = end;
+    }
+  }
+
+  resize(cols: number, rows: number): void {
+    this.size = { cols, rows };
+    if (this.welcomed) this.send({ type: 'resize', cols, rows });
+  }
+
+  /** Leaves the session; the shell goes on. */
+  close(): void {
+    this.finish(1000, null);
+  }
+
+  /** Drops the connection as a bad network would; it comes back by itself. */
+  drop(): void {
+    this.socket?.close();
+  }
+
+  private open(token: string): void {
+    if (this.ended) return;
+    const url = new URL(
+      `${this.options.url.replace(/^http/, 'ws').replace(/\/+$/, '')}/api/v1/ws/terminal/${this.options.environmentId}`,
+    );
+    url.searchParams.set('cols', String(this.size.cols));
+    url.searchParams.set('rows', String(this.size.rows));
+    if (this.sessionId !== null) url.searchParams.set('session_id', this.sessionId);
+    if (this.sessionId !== null && this.seq !== null) url.searchParams.set('after', String(this.seq));
+    if (this.clientId !== null) url.searchParams.set('client_id', this.clientId);
+    const protocols = ['devpocket.v1.json', `bearer.${token}`];
+    const socket = this.options.openSocket?.(url.href, protocols) ?? (new WebSocket(url, protocols) as unknown as Socket);
+    this.socket = socket;
+    socket.onmessage = ({ data }) => {
+      if (socket === this.socket && typeof data === 'string') this.receive(data);
+    };
+    socket.onclose = ({ code }) => {
+      if (socket === this.socket) this.closed(code);
+    };
+    socket.onerror = () => undefined; // a close follows
+  }
+
+  private receive(text: string): void {
+    const message: unknown = JSON.parse(text);
+    if (!isRecord(message)) return;
+    const { type, seq, data, code } = message;
+    switch (type) {
+      case 'welcome':
+        this.welcome(message);
+        break;
+      case 'output':
+        if (typeof data !== 'string' || typeof seq !== 'number') break;
+        this.seq = seq;
+        this.options.onOutput(data, seq, seq <= this.replayUntil);
+        break;
+      case 'gap':
+        if (typeof seq !== 'number') break;
+        this.seq = seq;
+        this.options.onGap?.(Number(message.bytes), seq);
+        break;
+      case 'input_ack':
+        this.pending = this.pending.filter((piece) => piece.seq > Number(seq));
+        break;
+      case 'status':
+        this.options.onStatus?.(String(message.status));
+        break;
+      case 'exit':
+        this.exit = {
+          code: typeof code === 'number' ? code : null,
+          signal: typeof message.signal === 'string' ? message.signal : null,
+          reason: String(message.reason),
+        };
+        break;
+      case 'error':
+        this.refusal = String(code);
+        this.options.onError?.(String(code), String(message.message));
+        break;
+      default:
+        break; // clients ignore what they do not know
+    }
+  }
+
+  private welcome(message: Readonly<Record<string, unknown>>): void {
+    const { session_id, client_id, seq, gap, replay_until, input_seq } = message;
+    const resumed = this.sessionId !== null && this.seq !== null;
+    if (typeof session_id === 'string') this.sessionId = session_id;
+    if (typeof client_id === 'string') this.clientId = client_id;
+    if (resumed && Number(gap) > 0) this.options.onGap?.(Number(gap), Number(seq));
+    this.seq = Number(seq);
+    this.replayUntil = Number(replay_until);
+    this.attempt = 0;
+    this.welcomed = true;
+    const taken = Number(input_seq);
+    // A client id that typed before: our count goes on from there.
+    if (this.sent < taken && this.pending.length === 0) this.sent = taken;
+    this.pending = this.pending.filter((piece) => piece.seq > taken);
+    for (const piece of this.pending) this.send({ type: 'input', data: piece.text, seq: piece.seq });
+    if (message.cols !== this.size.cols || message.rows !== this.size.rows) this.send({ type: 'resize', ...this.size });
+    this.renewal ??= setInterval(() => this.renew(), RENEW_EVERY_MS);
+    this.options.onConnected?.(message);
+  }
+
+  private renew(): void {
+    this.options.token().then(
+      (token) => this.send({ type: 'auth', token }),
+      () => undefined, // the server ends the socket when the token expires, and the next connection tells why
+    );
+  }
+
+  private closed(code: number): void {
+    this.socket = null;
+    this.welcomed = false;
+    if (this.ended) return;
+    const givenUp = this.options.attempts !== undefined && this.attempt >= this.options.attempts;
+    const refusedForGood = code === 4401 && this.refusal !== 'token_expired';
+    if (this.exit || FINAL.has(code) || refusedForGood || givenUp) {
+      this.finish(code, this.refusal);
+      return;
+    }
+    this.options.onDisconnected?.(code);
+    const wait = this.options.backoff?.(this.attempt + 1) ?? Math.min(5_000, 100 * 2 ** this.attempt) * (0.5 + Math.random() / 2);
+    this.retry = setTimeout(() => this.connect(), wait);
+  }
+
+  private finish(code: number, error: string | null): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.retry) clearTimeout(this.retry);
+    if (this.renewal) clearInterval(this.renewal);
+    const { socket } = this;
+    this.socket = null;
+    socket?.close(1000);
+    this.options.onEnd({ exit: this.exit, code, error });
+  }
+
+  private send(message: Readonly<Record<string, unknown>>): void {
+    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(message));
+  }
+}
+
+/** Where the piece that begins at `at` ends: never between the halves of a surrogate pair. */
+function pieceEnd(text: string, at: number): number {
+  const end = Math.min(text.length, at + PIECE);
+  const last = text.charCodeAt(end - 1);
+  return end < text.length && last >= 0xd800 && last <= 0xdbff ? end + 1 : end;
+}
+
+const encoder = new TextEncoder();
+
+function utf8Length(text: string): number {
+  return encoder.encode(text).length;
+}
