@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { hasCode } from '@devpocket/kernel';
 import { type KeptKeys, type RawEnvironment, readVariables, type Settings, SettingsError, toSettings } from './settings';
 import { decodeKey, type Variables } from './variables';
 
@@ -19,7 +20,7 @@ function readEnvFile(named: string | undefined): RawEnvironment {
   try {
     return parseEnv(readFileSync(named || '.env', 'utf8'));
   } catch (error) {
-    if (!named && isMissing(error)) return {};
+    if (!named && hasCode(error, 'ENOENT')) return {};
     const problem = `names ${named ?? '.env'}, which cannot be read (${error instanceof Error ? error.message : String(error)})`;
     throw new SettingsError([{ variable: 'ENV_FILE', problem, example: './production.env' }]);
   }
@@ -29,7 +30,12 @@ function keptKeys(variables: Variables): KeptKeys {
   const folder = resolve(variables.DATA_DIR);
   return {
     secretKey: variables.SECRET_KEY ?? kept(folder, 'secret-key', (text) => Buffer.byteLength(text) >= 32),
-    encryptionKey: variables.ENCRYPTION_KEY ?? Buffer.from(kept(folder, 'encryption-key', (text) => decodeKey(text) !== null), 'hex'),
+    encryptionKey:
+      variables.ENCRYPTION_KEY ??
+      Buffer.from(
+        kept(folder, 'encryption-key', (text) => decodeKey(text) !== null),
+        'hex',
+      ),
   };
 }
 
@@ -40,7 +46,7 @@ function kept(folder: string, name: string, valid: (text: string) => boolean): s
     try {
       return readFileSync(file, 'utf8').trim();
     } catch (error) {
-      if (isMissing(error)) return null;
+      if (hasCode(error, 'ENOENT')) return null;
       throw error;
     }
   };
@@ -52,7 +58,7 @@ function kept(folder: string, name: string, valid: (text: string) => boolean): s
     try {
       linkSync(draft, file);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
     } finally {
       unlinkSync(draft);
     }
@@ -60,11 +66,9 @@ function kept(folder: string, name: string, valid: (text: string) => boolean): s
   const text = found ?? read() ?? '';
   if (valid(text)) return text;
   const variable = name === 'secret-key' ? 'SECRET_KEY' : 'ENCRYPTION_KEY';
-  throw new SettingsError([{ variable, problem: `is not set and the kept key in ${file} is damaged`, example: 'the output of: openssl rand -hex 32' }]);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  throw new SettingsError([
+    { variable, problem: `is not set and the kept key in ${file} is damaged`, example: 'the output of: openssl rand -hex 32' },
+  ]);
 }
 
 /** The version in package.json, three folders up both from `libs/config/src` and from `dist/libs/config/src`'s parent. */
@@ -74,7 +78,7 @@ function packageVersion(): string {
       const file: unknown = JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8'));
       if (typeof file === 'object' && file !== null && 'version' in file && typeof file.version === 'string') return file.version;
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!hasCode(error, 'ENOENT')) throw error;
     }
   }
   return '0.0.0';

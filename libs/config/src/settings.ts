@@ -129,7 +129,8 @@ export function readVariables(env: RawEnvironment): Variables {
     if (result.success) values[name] = result.data;
     else faults.push({ variable: name, problem: result.error.issues.map((issue) => issue.message).join('; '), example });
   }
-  const fault = (variable: VariableName, problem: string): number => faults.push({ variable, problem, example: VARIABLES[variable].example });
+  const fault = (variable: VariableName, problem: string): number =>
+    faults.push({ variable, problem, example: VARIABLES[variable].example });
   // A cast by construction: each name has its rule's output, or there is a fault and nobody sees the value.
   const variables = values as unknown as Variables;
   if (variables.ENVIRONMENT === 'production') {

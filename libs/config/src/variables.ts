@@ -17,14 +17,20 @@ const list = z.string().transform((text) =>
     .filter((part) => part !== ''),
 );
 const url = (protocols: readonly string[]) =>
-  z.string().refine((text) => {
-    try {
-      return protocols.includes(new URL(text.replace(/^(mongodb(\+srv)?:\/\/)[^/?]*/, '$1host')).protocol);
-    } catch {
-      return false;
-    }
-  }, `must be a URL beginning with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
-const origin = list.refine((origins) => origins.every(isOrigin), 'must be a comma-separated list of origins (scheme://host[:port]), or *');
+  z.string().refine(
+    (text) => {
+      try {
+        return protocols.includes(new URL(text.replace(/^(mongodb(\+srv)?:\/\/)[^/?]*/, '$1host')).protocol);
+      } catch {
+        return false;
+      }
+    },
+    `must be a URL beginning with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  );
+const origin = list.refine(
+  (origins) => origins.every(isOrigin),
+  'must be a comma-separated list of origins (scheme://host[:port]), or *',
+);
 
 /** HS256 uses the bytes of the text as they stand (RFC 7518 §3.2 asks for at least 32). */
 const secretKey = z.string().refine((text) => Buffer.byteLength(text) >= 32, 'must be at least 32 bytes long');
@@ -56,7 +62,13 @@ export const VARIABLES = {
   DEBUG: { rule: flag.default(false), example: 'false' },
   DATA_DIR: { rule: z.string().default('./.data'), example: './.data' },
   MONGODB_URL: { rule: url(['mongodb:', 'mongodb+srv:']).optional(), example: 'mongodb://localhost:27017/devpocket' },
-  DATABASE_NAME: { rule: z.string().regex(/^[A-Za-z0-9_-]{1,38}$/, 'must be 1–38 of letters, digits, _ and -').default('devpocket'), example: 'devpocket' },
+  DATABASE_NAME: {
+    rule: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,38}$/, 'must be 1–38 of letters, digits, _ and -')
+      .default('devpocket'),
+    example: 'devpocket',
+  },
   REDIS_URL: { rule: url(['redis:', 'rediss:']).optional(), example: 'redis://:password@localhost:6379' },
   SECRET_KEY: { rule: secretKey.optional(), example: 'the output of: openssl rand -hex 32' },
   ENCRYPTION_KEY: { rule: encryptionKey.optional(), example: 'the output of: openssl rand -hex 32' },
@@ -65,8 +77,14 @@ export const VARIABLES = {
   REFRESH_GRACE_SECONDS: { rule: whole(0, 600).default(60), example: '60' },
   GOOGLE_CLIENT_ID: { rule: z.string().optional(), example: '1234.apps.googleusercontent.com' },
   GOOGLE_CLIENT_SECRET: { rule: z.string().optional(), example: 'the secret from the Google console' },
-  GOOGLE_REDIRECT_URI: { rule: url(['http:', 'https:']).optional(), example: 'https://api.example.com/api/v1/auth/google/callback' },
-  GOOGLE_ISSUER: { rule: url(['http:', 'https:']).default('https://accounts.google.com'), example: 'https://accounts.google.com' },
+  GOOGLE_REDIRECT_URI: {
+    rule: url(['http:', 'https:']).optional(),
+    example: 'https://api.example.com/api/v1/auth/google/callback',
+  },
+  GOOGLE_ISSUER: {
+    rule: url(['http:', 'https:']).default('https://accounts.google.com'),
+    example: 'https://accounts.google.com',
+  },
   GOOGLE_SUCCESS_REDIRECT: { rule: z.string().optional(), example: 'devpocket://signed-in' },
   ALLOWED_ORIGINS: { rule: origin.default([]), example: 'https://app.example.com,http://localhost:3000' },
   TRUSTED_PROXIES: { rule: list.default([]), example: '10.0.0.0/8,127.0.0.1' },
@@ -83,7 +101,10 @@ export const VARIABLES = {
   LOG_FORMAT: { rule: z.enum(['json', 'pretty']).optional(), example: 'json' },
   DOCS_ENABLED: { rule: flag.optional(), example: 'true' },
   METRICS_PORT: { rule: whole(0, 65535).optional(), example: '9464' },
-  METRICS_TOKEN: { rule: z.string().min(16, 'must be at least 16 characters long').optional(), example: 'the output of: openssl rand -hex 24' },
+  METRICS_TOKEN: {
+    rule: z.string().min(16, 'must be at least 16 characters long').optional(),
+    example: 'the output of: openssl rand -hex 24',
+  },
   MAX_BODY_BYTES: { rule: whole(65_536, 1_073_741_824).default(10_000_000), example: '10000000' },
   BCRYPT_ROUNDS: { rule: whole(4, 16).default(12), example: '12' },
   ALLOW_INSECURE_CLUSTERS: { rule: flag.default(false), example: 'false' },

@@ -85,7 +85,10 @@ export abstract class RuntimeDriver {
    * Begins to stop the incarnation: SIGTERM, after `graceMs` SIGKILL, of every process. Keeps volume and logs. With `kill`,
    * SIGKILL at once. A newer incarnation than the one named is left alone.
    */
-  abstract stop(place: Place, options: { readonly incarnation: number; readonly graceMs: number; readonly kill: boolean }): Promise<void>;
+  abstract stop(
+    place: Place,
+    options: { readonly incarnation: number; readonly graceMs: number; readonly kill: boolean },
+  ): Promise<void>;
 
   /** Removes processes, volume and logs. `look` is `absent` when it is done. */
   abstract destroy(place: Place): Promise<void>;

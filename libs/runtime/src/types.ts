@@ -64,12 +64,23 @@ export type Sighting =
   /** No trace of it: neither processes nor volume. */
   | { readonly seen: 'absent' }
   /** The volume is there, nothing runs. `reason` tells why it ended when nobody asked for it. */
-  | { readonly seen: 'stopped'; readonly incarnation: number; readonly reason: StatusReason | null; readonly message: string | null }
+  | {
+      readonly seen: 'stopped';
+      readonly incarnation: number;
+      readonly reason: StatusReason | null;
+      readonly message: string | null;
+    }
   | { readonly seen: 'starting'; readonly incarnation: number; readonly phase: Phase; readonly progress: number }
   | { readonly seen: 'running'; readonly incarnation: number; readonly startupFailed: string | null }
   | { readonly seen: 'stopping'; readonly incarnation: number }
   /** It will not become running by itself. */
-  | { readonly seen: 'failed'; readonly incarnation: number; readonly reason: StatusReason; readonly message: string; readonly retryable: boolean };
+  | {
+      readonly seen: 'failed';
+      readonly incarnation: number;
+      readonly reason: StatusReason;
+      readonly message: string;
+      readonly retryable: boolean;
+    };
 export type Seen = Sighting['seen'];
 
 export interface Usage {

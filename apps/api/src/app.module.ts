@@ -1,0 +1,28 @@
+import { type Settings, SettingsModule } from '@devpocket/config';
+import { DatabaseModule } from '@devpocket/database';
+import { HttpModule } from '@devpocket/http';
+import { type RuntimeDriver } from '@devpocket/runtime';
+import { SharedStateModule } from '@devpocket/shared-state';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { KernelModule } from './kernel.module';
+import { loggingModule } from './logging.module';
+import { RuntimeModule } from './runtime.module';
+
+/** The composition root: the only place that knows all parts. */
+@Module({})
+export class AppModule {
+  static forRoot(settings: Settings, drivers: () => readonly RuntimeDriver[]): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        SettingsModule.forRoot(settings),
+        KernelModule,
+        loggingModule(),
+        SharedStateModule,
+        DatabaseModule.forRoot(),
+        RuntimeModule.forRoot(drivers),
+        HttpModule,
+      ],
+    };
+  }
+}

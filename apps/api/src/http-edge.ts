@@ -1,0 +1,82 @@
+import { HttpSettings } from '@devpocket/config';
+import { DomainError } from '@devpocket/kernel';
+import { ProblemDto, requestContext, validationPipe } from '@devpocket/http';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { json, type NextFunction, type Request, type Response } from 'express';
+import helmet from 'helmet';
+
+export const API_PREFIX = 'api/v1';
+
+/** Routes outside the prefix: what operators ask, and people in a browser. */
+const UNPREFIXED = ['/', 'health', 'health/ready', 'health/live', 'metrics'];
+/** A sign-in needs no more; larger bodies are refused before they are read. */
+const AUTH_BODY_BYTES = 65_536;
+const READABLE_HEADERS = [
+  'X-Request-Id',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+  'X-Total-Count',
+  'Link',
+  'ETag',
+  'Retry-After',
+  'Idempotency-Replayed',
+  'Location',
+];
+
+/**
+ * Everything between the socket and the routes: prefix, headers, bodies, validation and documents. The server and the
+ * end-to-end tests use this same function. Create the app with `bodyParser: false`.
+ */
+export function dressHttpEdge(app: NestExpressApplication): void {
+  const settings = app.get(HttpSettings);
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.use(requestContext);
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } }, strictTransportSecurity: false }));
+  app.enableCors({
+    origin: settings.allowedOrigins.includes('*') ? true : [...settings.allowedOrigins],
+    exposedHeaders: READABLE_HEADERS,
+    maxAge: 600,
+  });
+  app.use(onlyJson);
+  app.use(`/${API_PREFIX}/auth`, json({ limit: AUTH_BODY_BYTES, type: isJson }));
+  app.use(json({ limit: settings.maxBodyBytes, type: isJson }));
+  app.setGlobalPrefix(API_PREFIX, { exclude: UNPREFIXED });
+  app.useGlobalPipes(validationPipe());
+  if (settings.docsEnabled)
+    SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+      jsonDocumentUrl: 'openapi.json',
+      yamlDocumentUrl: 'openapi.yaml',
+    });
+}
+
+export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
+  const description =
+    'Development environments and terminals on them. Errors are problem documents (RFC 9457) with a stable `code`.';
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.0.3')
+    .setTitle('DevPocket API')
+    .setDescription(description)
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token or an API key' })
+    .addSecurityRequirements('bearer')
+    .build();
+  return SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
+}
+
+function isJson(request: { readonly headers: { readonly 'content-type'?: string | undefined } }): boolean {
+  return /^application\/([^;]+\+)?json\s*(;|$)/i.test(request.headers['content-type'] ?? '');
+}
+
+/** A body that is no JSON is refused rather than dropped unseen. */
+function onlyJson(request: Request, _response: Response, next: NextFunction): void {
+  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+  if (!hasBody || isJson(request)) {
+    next();
+    return;
+  }
+  next(new DomainError('malformed', 'unsupported_media_type', 'The body must be JSON (Content-Type: application/json)'));
+}

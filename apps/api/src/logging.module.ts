@@ -1,0 +1,69 @@
+import { LogSettings } from '@devpocket/config';
+import { contextOf } from '@devpocket/http';
+import { type DynamicModule } from '@nestjs/common';
+import { LoggerModule } from 'nestjs-pino';
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+
+/** Query members that are credentials; they must not reach a log. */
+const SECRET_QUERY = /([?&](?:ticket|token|code|state|access_token)=)[^&]*/gi;
+
+export function withoutSecrets(url: string): string {
+  return url.replace(SECRET_QUERY, '$1[redacted]');
+}
+
+const QUIET = new Set(['/health', '/health/ready', '/health/live', '/metrics', '/']);
+
+/** One line a request with its id, method, path without secrets, status and time; no bodies, no headers. */
+export function loggingModule(): DynamicModule {
+  return LoggerModule.forRootAsync({
+    inject: [LogSettings],
+    useFactory: (settings: LogSettings) => ({
+      pinoHttp: {
+        level: settings.level,
+        ...(settings.format === 'pretty'
+          ? {
+              transport: {
+                target: 'pino-pretty',
+                options: {
+                  singleLine: true,
+                  ignore: 'pid,hostname,req,res,responseTime,context',
+                  messageFormat: '{if context}[{context}] {end}{msg}',
+                },
+              },
+            }
+          : {}),
+        genReqId: (request: IncomingMessage) => contextOf(request).requestId,
+        redact: {
+          paths: [
+            'password',
+            '*.password',
+            'token',
+            '*.token',
+            'refresh_token',
+            '*.refresh_token',
+            'authorization',
+            '*.authorization',
+          ],
+          censor: '[redacted]',
+        },
+        quietReqLogger: true,
+        autoLogging: { ignore: (request: IncomingMessage) => QUIET.has((request.url ?? '').split('?')[0] ?? '') },
+        customAttributeKeys: { reqId: 'request_id', responseTime: 'duration_ms' },
+        customLogLevel: (_request: IncomingMessage, response: ServerResponse, error?: Error) =>
+          error || response.statusCode >= 500 ? 'error' : 'info',
+        customSuccessMessage: (request: IncomingMessage, response: ServerResponse, ms: number) =>
+          `${request.method ?? ''} ${pathOf(request)} ${response.statusCode} ${Math.round(ms)} ms`,
+        customErrorMessage: (request: IncomingMessage, response: ServerResponse) =>
+          `${request.method ?? ''} ${pathOf(request)} ${response.statusCode}`,
+        serializers: {
+          req: (request: { method: string; url: string }) => ({ method: request.method, url: withoutSecrets(request.url) }),
+          res: (response: { statusCode: number }) => ({ status: response.statusCode }),
+        },
+      },
+    }),
+  });
+}
+
+function pathOf(request: IncomingMessage & { originalUrl?: string }): string {
+  return withoutSecrets(request.originalUrl ?? request.url ?? '');
+}

@@ -1,0 +1,131 @@
+import { HttpSettings, type Settings } from '@devpocket/config';
+import { DatabaseHandle } from '@devpocket/database';
+import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
+import { type RuntimeDriver, RuntimeRegistry } from '@devpocket/runtime';
+import { type INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { type NestExpressApplication } from '@nestjs/platform-express';
+import { Logger } from 'nestjs-pino';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, isIP } from 'node:net';
+import { AppModule } from './app.module';
+import { dressHttpEdge } from './http-edge';
+
+/** A server that listens; `stop` is graceful and bounded by SHUTDOWN_GRACE_SECONDS. */
+export interface RunningServer {
+  readonly app: NestExpressApplication;
+  /** Where it listens, e.g. `http://127.0.0.1:8000`. */
+  readonly url: string;
+  readonly summary: readonly string[];
+  readonly warnings: readonly string[];
+  stop(signal: 'SIGINT' | 'SIGTERM'): Promise<void>;
+}
+
+/** Starts the whole server; the command and the end-to-end tests use this same function. */
+export async function startServer(settings: Settings, drivers: () => readonly RuntimeDriver[]): Promise<RunningServer> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, drivers), {
+    bodyParser: false,
+    bufferLogs: true,
+    abortOnError: false,
+  });
+  try {
+    app.useLogger(app.get(Logger));
+    dressHttpEdge(app);
+    const runtimes = app.get(RuntimeRegistry);
+    refuseExposure(settings.http, runtimes);
+    await app.listen(settings.http.port, settings.http.host);
+    const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
+    const url = urlOf(settings.http.host, portOf(app.getHttpServer() as Server));
+    const database = app.get(DatabaseHandle);
+    return {
+      app,
+      url,
+      summary: [
+        `API        ${url}/api/v1`,
+        ...(settings.http.docsEnabled ? [`Swagger UI ${url}/docs`] : []),
+        `Database   ${databaseSummary(database)}`,
+        ...runtimes.reports().map((report) => `Runtime    ${report.kind}: ${report.summary}`),
+      ],
+      warnings: [
+        ...runtimes.reports().flatMap((report) => report.warnings),
+        ...(settings.auth.verifiesEmail ? [] : ['SMTP_URL is not set: accounts count as verified at once']),
+      ],
+      stop: async (signal) => {
+        app.get(HealthRegistry).stop();
+        metrics?.close();
+        await withinGrace(closeWith(app, signal), settings.http.shutdownGraceSeconds);
+      },
+    };
+  } catch (error) {
+    await app.close().catch(() => undefined); // the first error is the one to tell
+    throw error;
+  }
+}
+
+/** Nest's `close` takes the signal for its hooks; its interface does not say so. */
+function closeWith(app: INestApplicationContext & { close(signal?: string): Promise<void> }, signal: string): Promise<void> {
+  return app.close(signal);
+}
+
+/** A runtime that gives every caller this machine's user may not be reached from elsewhere. */
+function refuseExposure(http: HttpSettings, runtimes: RuntimeRegistry): void {
+  const loopback = http.host === 'localhost' || http.host === '::1' || /^127\./.test(http.host);
+  if (loopback || runtimes.reports().every((report) => report.exposable)) return;
+  throw new Error(
+    `HOST=${http.host}: the local runtime has no sandbox here, so the server listens on loopback only. Install bubblewrap, or set HOST=127.0.0.1`,
+  );
+}
+
+async function listenForMetrics(http: HttpSettings, registry: MetricsRegistry): Promise<Server | null> {
+  if (http.metricsPort === null) return null;
+  const server = createServer((request, response) => {
+    if (request.url?.split('?')[0] !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.setHeader('Content-Type', registry.contentType).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(http.metricsPort ?? 0, http.host, resolve);
+  });
+  return server;
+}
+
+function databaseSummary(database: DatabaseHandle): string {
+  switch (database.kind) {
+    case 'embedded':
+      return `embedded, because MONGODB_URL is not set: ${database.url}`;
+    case 'joined':
+      return `embedded, held by another process: ${database.url}`;
+    case 'mongodb':
+      return `MongoDB at ${withoutCredentials(database.url)}`;
+  }
+}
+
+function withoutCredentials(url: string): string {
+  return url.replace(/^(mongodb(?:\+srv)?:\/\/)[^@/]*@/, '$1').replace(/\?.*$/, '');
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+function urlOf(host: string, port: number): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${isIP(name) === 6 ? `[${name}]` : name}:${port}`;
+}
+
+async function withinGrace(work: Promise<void>, seconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not stopped after ${seconds} s`)), seconds * 1000);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

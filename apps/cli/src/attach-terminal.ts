@@ -1,0 +1,76 @@
+import { type RestClient, TerminalClient, type TerminalExitView } from '@devpocket/client';
+import { UserError } from './user-error';
+
+/** Ctrl-] as in telnet: leaves the session, the shell goes on. */
+const DETACH = '\x1d';
+/** What an emulator answers to a program's question (cursor position, device attributes, colours): not typed by anyone. */
+// eslint-disable-next-line no-control-regex -- these are control sequences
+const EMULATOR_REPLY = /\x1b\[[?>]?[\d;]*[cRn]|\x1b\][\d;]+[^\x07\x1b]*(?:\x07|\x1b\\)|\x1bP[^\x1b]*\x1b\\/g;
+
+export interface AttachOptions {
+  readonly client: RestClient;
+  readonly environmentId: string;
+  readonly sessionId?: string;
+}
+
+/** Joins this terminal to the environment's until the shell ends or Ctrl-] is typed. @returns the exit code to end with */
+export async function attachTerminal({ client, environmentId, sessionId }: AttachOptions): Promise<number> {
+  const { stdin, stdout } = process;
+  let replaying = false;
+  let detached = false;
+  const size = (): { cols: number; rows: number } => ({ cols: clamp(stdout.columns || 80), rows: clamp(stdout.rows || 24) });
+  const end = await new Promise<{ exit: TerminalExitView | null; code: number; error: string | null }>((resolve) => {
+    const terminal = new TerminalClient({
+      url: client.url,
+      environmentId,
+      token: () => client.accessToken(),
+      ...size(),
+      ...(sessionId === undefined ? {} : { sessionId }),
+      onOutput: (data, _seq, replayed) => {
+        replaying = replayed;
+        stdout.write(data);
+      },
+      onGap: (bytes) => process.stderr.write(`\r\n[${bytes} bytes of output were skipped]\r\n`),
+      onDisconnected: () => process.stderr.write('\r\n[connection lost, reconnecting …]\r\n'),
+      onEnd: (how) => {
+        restore();
+        resolve(how);
+      },
+    });
+    const onData = (data: string): void => {
+      const typed = replaying ? data.replace(EMULATOR_REPLY, '') : data;
+      if (stdin.isTTY && typed.includes(DETACH)) {
+        detached = true;
+        terminal.close();
+        return;
+      }
+      if (typed !== '') terminal.input(typed);
+    };
+    // A pipe that ends is the end of what is typed: the shell sees Ctrl-D.
+    const onEnd = (): void => terminal.input('\x04');
+    const onResize = (): void => {
+      const { cols, rows } = size();
+      terminal.resize(cols, rows);
+    };
+    const restore = (): void => {
+      stdin.off('data', onData).off('end', onEnd);
+      stdout.off('resize', onResize);
+      if (stdin.isTTY) stdin.setRawMode(false);
+      stdin.pause();
+    };
+    if (stdin.isTTY) stdin.setRawMode(true);
+    stdin.setEncoding('utf8').on('data', onData).on('end', onEnd);
+    stdout.on('resize', onResize);
+    terminal.connect();
+  });
+  if (detached) {
+    process.stderr.write('\r\n[left; the shell goes on]\r\n');
+    return 0;
+  }
+  if (end.exit) return end.exit.code ?? 128;
+  throw new UserError(`The terminal was closed (${end.error ?? String(end.code)})`);
+}
+
+function clamp(value: number): number {
+  return Math.min(1000, Math.max(1, value));
+}

@@ -1,0 +1,29 @@
+import { loadSettings, type Settings } from '@devpocket/config';
+import { Injectable } from '@nestjs/common';
+
+/** The settings, read when a command first needs them: `--help` works beside a broken configuration. */
+@Injectable()
+export class CliSettings {
+  private loaded: Settings | null = null;
+
+  get(): Settings {
+    this.loaded ??= loadSettings({ LOG_LEVEL: 'warn', ...process.env });
+    return this.loaded;
+  }
+
+  dataDir(): string {
+    return this.get().app.dataDir;
+  }
+
+  /** Where a server of these settings listens. */
+  serverUrl(): string {
+    const { host, port } = this.get().http;
+    const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  }
+
+  /** A password never stands on a command line, where every user of the machine could read it. */
+  password(): string | null {
+    return process.env.DEVPOCKET_PASSWORD || null;
+  }
+}

@@ -1,0 +1,127 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { loadSettings } from './load-settings';
+import { type RawEnvironment, readVariables, SettingsError } from './settings';
+import { VARIABLES } from './variables';
+
+const SECRET = 'x'.repeat(32);
+const KEY = 'ab'.repeat(32);
+
+function faultsOf(env: RawEnvironment): readonly string[] {
+  try {
+    readVariables(env);
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults.map(({ variable }) => variable);
+    throw error;
+  }
+}
+
+describe('the variables', () => {
+  it('have a default each: an empty environment is a working one', () => {
+    expect(readVariables({})).toMatchObject({ HOST: '127.0.0.1', PORT: 8000, RUNTIME: 'auto', BCRYPT_ROUNDS: 12 });
+  });
+
+  it('count as unset when empty', () => {
+    expect(readVariables({ PORT: '', MONGODB_URL: '' })).toMatchObject({ PORT: 8000, MONGODB_URL: undefined });
+  });
+
+  it('are refused all at once, each with what is wrong and an example', () => {
+    const env = { PORT: '80000', DEBUG: 'yes', SECRET_KEY: 'short', RUNTIME: 'cloud' };
+    expect(faultsOf(env)).toEqual(['PORT', 'DEBUG', 'SECRET_KEY', 'RUNTIME']);
+    expect(() => readVariables(env)).toThrow(/PORT must be between 0 and 65535 \(example: PORT=8000\)/);
+  });
+
+  it('never repeat a secret in the message', () => {
+    let message = '';
+    try {
+      readVariables({ SECRET_KEY: 'hunter2' });
+    } catch (error) {
+      message = String(error);
+    }
+    expect(message).toContain('SECRET_KEY');
+    expect(message).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['PORT', '1e3'],
+    ['PORT', '-1'],
+    ['ENCRYPTION_KEY', 'ab'.repeat(31)],
+    ['ENCRYPTION_KEY', '!'.repeat(44)],
+    ['MONGODB_URL', 'http://localhost'],
+    ['ALLOWED_ORIGINS', 'https://a.example/path'],
+    ['METRICS_TOKEN', 'short'],
+    ['DATABASE_NAME', 'a b'],
+  ])('refuse %s=%s', (name, value) => {
+    expect(faultsOf({ [name]: value })).toEqual([name]);
+  });
+
+  it.each([
+    ['MONGODB_URL', 'mongodb://%2Ftmp%2Fmongo.sock/devpocket'],
+    ['MONGODB_URL', 'mongodb://a:27017,b:27017/devpocket?replicaSet=rs'],
+    ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64')],
+    ['ALLOWED_ORIGINS', 'https://a.example,http://localhost:3000'],
+  ])('accept %s=%s', (name, value) => {
+    expect(faultsOf({ [name]: value })).toEqual([]);
+  });
+
+  it('are stricter in production', () => {
+    const production = { ENVIRONMENT: 'production', RUNTIME: 'local' };
+    expect(faultsOf(production)).toEqual(['SECRET_KEY', 'ENCRYPTION_KEY', 'RUNTIME', 'MONGODB_URL']);
+    const allowed = {
+      ...production,
+      SECRET_KEY: SECRET,
+      ENCRYPTION_KEY: KEY,
+      LOCAL_RUNTIME_IN_PRODUCTION: 'true',
+      EMBEDDED_DB_IN_PRODUCTION: 'true',
+    };
+    expect(faultsOf(allowed)).toEqual([]);
+  });
+
+  it('are those of .env.example, which is valid as it stands', () => {
+    const example = parseEnv(readFileSync('.env.example', 'utf8'));
+    expect(Object.keys(example).sort()).toEqual(Object.keys(VARIABLES).sort());
+    const defaults = readVariables({});
+    expect(readVariables(example)).toEqual(defaults);
+  });
+});
+
+describe('loading', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'devpocket-config-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('makes keys once, for their owner only', () => {
+    const env = { DATA_DIR: join(folder, 'data') };
+    const first = loadSettings(env);
+    const second = loadSettings(env);
+    expect(second.auth.secretKey).toBe(first.auth.secretKey);
+    expect(second.encryption.encryptionKey).toEqual(first.encryption.encryptionKey);
+    expect(statSync(join(folder, 'data/secret-key')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(folder, 'data/encryption-key')).mode & 0o777).toBe(0o600);
+  });
+
+  it('refuses a kept key that is damaged rather than making another', () => {
+    const env = { DATA_DIR: folder };
+    loadSettings(env);
+    writeFileSync(join(folder, 'secret-key'), 'cut');
+    expect(() => loadSettings(env)).toThrow(/SECRET_KEY is not set and the kept key/);
+  });
+
+  it('reads the file that ENV_FILE names, under the environment', () => {
+    const file = join(folder, 'production.env');
+    writeFileSync(file, `PORT=9000\nHOST=0.0.0.0\nDATA_DIR=${folder}\n`);
+    const settings = loadSettings({ ENV_FILE: file, PORT: '9001' });
+    expect(settings.http).toMatchObject({ host: '0.0.0.0', port: 9001 });
+  });
+
+  it('refuses an ENV_FILE that is not there', () => {
+    expect(() => loadSettings({ ENV_FILE: join(folder, 'absent.env') })).toThrow(SettingsError);
+  });
+});
