@@ -7,7 +7,9 @@ import express from 'express';
 import mongoose from 'mongoose';
 
 async function main(): Promise<void> {
-  const connection = await mongoose.createConnection(process.env.MONGODB_URL ?? '', { dbName: process.env.DATABASE_NAME ?? 'devpocket' }).asPromise();
+  const connection = await mongoose
+    .createConnection(process.env.MONGODB_URL ?? '', { dbName: process.env.DATABASE_NAME ?? 'devpocket' })
+    .asPromise();
   const app = express();
   app.use(express.json());
   app.get('/environments/:id', (request, response, next) => {

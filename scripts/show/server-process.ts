@@ -39,7 +39,14 @@ export class ServerProcess {
     this.output = '';
     const child = spawn(process.execPath, [join(ROOT, 'dist/apps/api/src/main.js')], {
       cwd: ROOT,
-      env: { PATH: process.env.PATH ?? '', HOST: '127.0.0.1', PORT: String(this.port), LOG_LEVEL: 'warn', LOG_FORMAT: 'json', ...this.env },
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOST: '127.0.0.1',
+        PORT: String(this.port),
+        LOG_LEVEL: 'warn',
+        LOG_FORMAT: 'json',
+        ...this.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -49,7 +56,8 @@ export class ServerProcess {
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     for (;;) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`The server ended while starting:\n${this.output}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`The server ended while starting:\n${this.output}`);
       if (performance.now() - begun > 60_000) throw new Error(`The server was not ready after 60 s:\n${this.output}`);
       if (await this.isReady()) return performance.now() - begun;
       await delay(10);
@@ -59,7 +67,7 @@ export class ServerProcess {
   /** Sends the signal and waits for the end. */
   async end(signal: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void> {
     const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill(signal);
     await ended;
