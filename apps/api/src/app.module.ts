@@ -1,9 +1,11 @@
+import { AccessModule } from '@devpocket/access';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { DatabaseModule } from '@devpocket/database';
 import { HttpModule } from '@devpocket/http';
 import { type RuntimeDriver } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { type DynamicModule, Module } from '@nestjs/common';
+import { InfoController } from './info.controller';
 import { KernelModule } from './kernel.module';
 import { loggingModule } from './logging.module';
 import { RuntimeModule } from './runtime.module';
@@ -21,8 +23,11 @@ export class AppModule {
         SharedStateModule,
         DatabaseModule.forRoot(),
         RuntimeModule.forRoot(drivers),
+        // Guards run in the order of their modules: who is calling first, then limits per caller.
+        AccessModule,
         HttpModule,
       ],
+      controllers: [InfoController],
     };
   }
 }

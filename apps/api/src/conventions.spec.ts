@@ -1,0 +1,129 @@
+import { isRecord } from '@devpocket/client';
+import { FakeDriver } from '@testing/runtime';
+import { SystemClock } from '@devpocket/kernel';
+import { TestApi } from '../testing';
+
+const METRICS_TOKEN = 'metrics-token-of-the-spec';
+
+describe('every answer', () => {
+  const api = new TestApi(() => [new FakeDriver({ clock: new SystemClock() })], {
+    METRICS_TOKEN,
+    MAX_BODY_BYTES: '100000',
+    ALLOWED_ORIGINS: 'https://app.example',
+    RATE_LIMIT_ENABLED: 'true',
+    RATE_LIMIT_PER_MINUTE: '100000',
+    AUTH_RATE_LIMIT_PER_MINUTE: '100000',
+  });
+  beforeAll(() => api.start());
+  afterAll(() => api.close());
+
+  it.each([
+    ['an unknown route', 'GET', '/nowhere', {}, 404, 'not_found'],
+    ['an unknown route outside the prefix', 'GET', '//nowhere', {}, 404, 'not_found'],
+    ['a broken percent-encoding', 'GET', '/environments/%zz', {}, 404, 'not_found'],
+    ['a method that the path does not have', 'DELETE', '/auth/login', {}, 405, 'method_not_allowed'],
+    ['malformed JSON', 'POST', '/auth/login', { raw: '{"a":' }, 400, 'malformed_json'],
+    [
+      'a body that is no JSON',
+      'POST',
+      '/auth/login',
+      { raw: 'a=b', headers: { 'content-type': 'text/plain' } },
+      415,
+      'unsupported_media_type',
+    ],
+    ['a large body of a sign-in', 'POST', '/auth/login', { body: { password: 'x'.repeat(66_000) } }, 413, 'body_too_large'],
+    ['a large body', 'POST', '/environments', { body: { name: 'x'.repeat(101_000) } }, 413, 'body_too_large'],
+    ['missing fields', 'POST', '/auth/login', { body: {} }, 422, 'validation_error'],
+    ['no token', 'GET', '/auth/me', {}, 401, 'token_missing'],
+    ['a token that is none', 'GET', '/auth/me', { token: 'x' }, 401, 'token_invalid'],
+  ] as const)('to %s is a problem document', async (_what, method, path, options, status, code) => {
+    const answer = await api.call(method, path, options);
+    expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(answer.body).toMatchObject({
+      type: 'about:blank',
+      status,
+      code,
+      title: expect.any(String) as string,
+      detail: expect.any(String) as string,
+    });
+    expect(answer.status).toBe(status);
+    expect(isRecord(answer.body) && answer.body.request_id).toBe(answer.headers.get('x-request-id'));
+    if (status === 401) expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    if (status === 405) expect(answer.headers.get('allow')).toBe('POST');
+  });
+
+  it('names an unknown field', async () => {
+    const { body } = await api.call('POST', '/auth/login', { body: { username_or_email: 'a', password: 'b', pasword: 'c' } });
+    expect(body).toMatchObject({ errors: [{ field: 'pasword', code: 'unknown_field' }] });
+  });
+
+  it('carries the caller’s request id when it is well-formed', async () => {
+    const good = await api.call('GET', '//health', { headers: { 'x-request-id': 'abc.1_2-3' } });
+    expect(good.headers.get('x-request-id')).toBe('abc.1_2-3');
+    const bad = await api.call('GET', '//health', { headers: { 'x-request-id': 'a b' } });
+    expect(bad.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('tells its rate limit, also when the call fails before it is routed', async () => {
+    const user = await api.user('limits');
+    for (const [path, token] of [
+      ['/auth/me', user.token],
+      ['/nowhere', undefined],
+      ['/auth/me', 'bad'],
+    ] as const) {
+      const { headers } = await api.call('GET', path, token === undefined ? {} : { token });
+      expect(headers.get('x-ratelimit-limit')).toBe('100000');
+      expect(Number(headers.get('x-ratelimit-remaining'))).toBeLessThan(100_000);
+      expect(Number(headers.get('x-ratelimit-reset'))).toBeLessThanOrEqual(60);
+    }
+    expect((await api.call('GET', '//health')).headers.get('x-ratelimit-limit')).toBeNull();
+  });
+
+  it('is the same with a trailing slash', async () => {
+    const user = await api.user('slash');
+    expect((await api.call('GET', '/auth/me/', { token: user.token })).status).toBe(200);
+    expect((await api.call('GET', '//health/')).status).toBe(200);
+  });
+
+  it('has the headers that browsers need', async () => {
+    const allowed = await api.call('GET', '//health', { headers: { origin: 'https://app.example' } });
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('https://app.example');
+    expect(allowed.headers.get('x-content-type-options')).toBe('nosniff');
+    const other = await api.call('GET', '//health', { headers: { origin: 'https://evil.example' } });
+    expect(other.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('of the service pages is as the contract says', async () => {
+    const health = { status: 'healthy', service: 'DevPocket API', version: '0.0.0-test', environment: 'test' };
+    expect((await api.call('GET', '//health')).body).toMatchObject(health);
+    expect((await api.call('GET', '//', { headers: { accept: 'application/json' } })).body).toMatchObject(health);
+    expect((await api.call('GET', '//health/live')).body).toEqual({ status: 'alive' });
+    expect((await api.call('GET', '//health/ready')).body).toMatchObject({
+      status: 'ready',
+      checks: { database: 'healthy', runtime: 'healthy' },
+    });
+    expect((await api.call('GET', '/info')).body).toMatchObject({
+      name: 'DevPocket API',
+      version: '0.0.0-test',
+      environment: 'test',
+    });
+  });
+
+  it('of /metrics needs its token', async () => {
+    expect((await api.call('GET', '//metrics')).status).toBe(401);
+    expect((await api.call('GET', '//metrics', { token: 'wrong' })).status).toBe(401);
+    const { body, status } = await api.call('GET', '//metrics', { token: METRICS_TOKEN });
+    expect(status).toBe(200);
+    for (const name of [
+      'http_request_duration_seconds',
+      'devpocket_environments',
+      'devpocket_environment_start_seconds',
+      'devpocket_terminal_sessions',
+      'devpocket_terminal_output_bytes_total',
+      'devpocket_terminal_resume_total',
+      'devpocket_reconcile_lag_seconds',
+    ]) {
+      expect(body).toContain(`# TYPE ${name} `);
+    }
+  });
+});

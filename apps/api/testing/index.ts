@@ -1,0 +1,130 @@
+import { ApiError, isRecord, RestClient } from '@devpocket/client';
+import { type RuntimeDriver } from '@devpocket/runtime';
+import { testSettings } from '@testing/config';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mongoose from 'mongoose';
+import { type RunningServer, startServer } from '../src/server';
+
+export const PASSWORD = 'Correct-horse-1';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed JSON, or the text of anything else, or null. */
+  readonly body: unknown;
+}
+
+/** The whole server on a folder and a database of its own, for end-to-end specs. */
+export class TestApi {
+  private server: RunningServer | null = null;
+  readonly dataDir = mkdtempSync(join(tmpdir(), 'devpocket-api-'));
+  private readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+
+  constructor(
+    private readonly drivers: (dataDir: string) => readonly RuntimeDriver[],
+    private readonly env: Readonly<Record<string, string>> = {},
+  ) {}
+
+  get running(): RunningServer {
+    if (!this.server) throw new Error('not started');
+    return this.server;
+  }
+
+  get url(): string {
+    return this.running.url;
+  }
+
+  async start(): Promise<this> {
+    const keys = { SECRET_KEY: 'k'.repeat(32) };
+    const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...keys, ...this.env });
+    this.server = await startServer({ ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } }, () =>
+      this.drivers(this.dataDir),
+    );
+    return this;
+  }
+
+  async restart(): Promise<void> {
+    await this.running.stop('SIGTERM');
+    await this.start();
+  }
+
+  async close(): Promise<void> {
+    await this.server?.stop('SIGINT');
+    const url = process.env.MONGODB_URL;
+    if (url) {
+      const connection = await mongoose.createConnection(url, { dbName: this.database }).asPromise();
+      await connection.dropDatabase();
+      await connection.close();
+    }
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  /** A raw call below `/api/v1`, or from the root when `path` begins with `//`. */
+  async call(
+    method: string,
+    path: string,
+    options: { body?: unknown; token?: string; headers?: Readonly<Record<string, string>>; raw?: string } = {},
+  ): Promise<Answer> {
+    const url = path.startsWith('//') ? this.url + path.slice(1) : `${this.url}/api/v1${path}`;
+    const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
+    const response = await fetch(url, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+        ...options.headers,
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: text === '' ? null : parse(text) };
+  }
+
+  /** A new account, signed in. */
+  async user(name: string): Promise<TestUser> {
+    const client = new RestClient({ url: this.url });
+    await client.register({ username: name, email: `${name}@example.com`, password: PASSWORD });
+    await client.login(name, PASSWORD);
+    return { name, client, token: await client.accessToken() };
+  }
+}
+
+export interface TestUser {
+  readonly name: string;
+  readonly client: RestClient;
+  readonly token: string;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** How many answers there were of each `status code`, e.g. `{ '201': 1, '400 name_taken': 99 }`. */
+export function tally(answers: readonly Answer[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { status, body } of answers) {
+    const key = isRecord(body) && typeof body.code === 'string' ? `${status} ${body.code}` : String(status);
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Calls `look` until it returns something; the condition of a spec that waits for background work. */
+export async function eventually<T>(look: () => Promise<T | null | undefined | false>, timeoutMs = 15_000): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== null && found !== undefined && found !== false) return found;
+    if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+export { ApiError };
