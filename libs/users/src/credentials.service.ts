@@ -1,0 +1,58 @@
+import { Injectable } from '@nestjs/common';
+import { type Credentials, type NewUser, type User } from './user';
+import { type Taken, UserRepository } from './user.repository';
+import { emailTaken, registrationClosed, usernameTaken } from './users.errors';
+
+/** The accounts with what signing in needs. Auth alone may call; everyone else has `UsersService`. */
+@Injectable()
+export class CredentialsService {
+  constructor(private readonly users: UserRepository) {}
+
+  /** @throws DomainError `email_taken | username_taken` when one is in use now; `create` decides */
+  async assertFree(username: string, email: string): Promise<void> {
+    const taken = await this.users.taken(username, email);
+    if (taken) throw refusal(taken);
+  }
+
+  /** @throws DomainError `email_taken | username_taken | registration_closed` */
+  async create(user: NewUser): Promise<User> {
+    const created = await this.users.insert(user);
+    if (typeof created === 'string') throw refusal(created);
+    return created;
+  }
+
+  find(id: string): Promise<Credentials | null> {
+    return this.users.find(id);
+  }
+
+  findByName(name: string): Promise<Credentials | null> {
+    return this.users.findByName(name);
+  }
+
+  /**
+   * Replaces the password that was verified and ends every session in the same write.
+   * @returns the new session epoch; null when the password has changed meanwhile
+   */
+  replacePassword(id: string, verifiedHash: string, hash: string): Promise<number | null> {
+    return this.users.replacePassword(id, verifiedHash, hash);
+  }
+
+  rehash(id: string, verifiedHash: string, hash: string): Promise<void> {
+    return this.users.rehash(id, verifiedHash, hash);
+  }
+
+  recordLogin(id: string, at: Date): Promise<void> {
+    return this.users.recordLogin(id, at);
+  }
+}
+
+function refusal(taken: Taken): Error {
+  switch (taken) {
+    case 'email_taken':
+      return emailTaken();
+    case 'username_taken':
+      return usernameTaken();
+    case 'sole_taken':
+      return registrationClosed();
+  }
+}

@@ -1,0 +1,185 @@
+import { type Role } from '@devpocket/access';
+import { duplicateKey } from '@devpocket/database';
+import { Clock, isId, type Page, type PageRequest, toPage } from '@devpocket/kernel';
+import { Injectable } from '@nestjs/common';
+import { InjectModel } from '@nestjs/mongoose';
+import { type Model, Types } from 'mongoose';
+import { nameKey } from './account.policy';
+import { roleOf } from './plan.policy';
+import { type AccountChange, type Credentials, type NewUser, type ProfileChange, type User } from './user';
+import { UserRecord } from './user.schema';
+
+export type Taken = 'email_taken' | 'username_taken' | 'sole_taken';
+
+@Injectable()
+export class UserRepository {
+  constructor(
+    @InjectModel(UserRecord.name) private readonly users: Model<UserRecord>,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Which of the two is in use already, if any. */
+  async taken(username: string, email: string): Promise<Taken | null> {
+    const keys = { username_key: nameKey(username), email_key: nameKey(email) };
+    const found = await this.users
+      .find({ $or: [{ email_key: keys.email_key }, { username_key: keys.username_key }] }, { email_key: 1 })
+      .limit(2)
+      .lean();
+    if (found.length === 0) return null;
+    return found.some((user) => user.email_key === keys.email_key) ? 'email_taken' : 'username_taken';
+  }
+
+  /** The indexes decide: of any number of callers with one name exactly one gets a user. */
+  async insert(user: NewUser): Promise<User | Taken> {
+    try {
+      const record = await this.users.create({
+        _id: new Types.ObjectId(),
+        username: user.username,
+        username_key: nameKey(user.username),
+        email: user.email,
+        email_key: nameKey(user.email),
+        full_name: user.fullName,
+        is_active: true,
+        is_verified: user.isVerified,
+        avatar_url: null,
+        subscription_plan: 'free',
+        role: 'user',
+        preferred_region: user.preferredRegion,
+        password_hash: user.passwordHash,
+        session_epoch: 0,
+        ...(user.sole ? { sole: true } : {}),
+        created_at: this.clock.now(),
+        last_login: null,
+      });
+      return toUser(record);
+    } catch (error) {
+      const taken = takenBy(error);
+      if (!taken) throw error;
+      return taken;
+    }
+  }
+
+  async find(id: string): Promise<Credentials | null> {
+    if (!isId(id)) return null;
+    return toCredentials(await this.users.findById(id).lean());
+  }
+
+  /** @param name a username or an email address, in any case */
+  async findByName(name: string): Promise<Credentials | null> {
+    const key = nameKey(name);
+    return toCredentials(await this.users.findOne(key.includes('@') ? { email_key: key } : { username_key: key }).lean());
+  }
+
+  async list({ limit, after }: PageRequest): Promise<Page<User>> {
+    const older = after && {
+      $or: [
+        { created_at: { $lt: new Date(after.time) } },
+        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
+      ],
+    };
+    const [records, total] = await Promise.all([
+      this.users
+        .find(older ?? {})
+        .sort({ created_at: -1, _id: -1 })
+        .limit(limit + 1)
+        .lean(),
+      this.users.countDocuments({}),
+    ]);
+    return toPage(records.map(toUser), limit, total, (user) => ({ time: user.createdAt.getTime(), id: user.id }));
+  }
+
+  count(): Promise<number> {
+    return this.users.countDocuments({});
+  }
+
+  async changeProfile(id: string, change: ProfileChange): Promise<User | Taken | null> {
+    const set = {
+      ...(change.fullName === undefined ? {} : { full_name: change.fullName }),
+      ...(change.preferredRegion === undefined ? {} : { preferred_region: change.preferredRegion }),
+      ...(change.email === undefined ? {} : { email: change.email, email_key: nameKey(change.email) }),
+    };
+    try {
+      return await this.change(id, set);
+    } catch (error) {
+      const taken = takenBy(error);
+      if (!taken) throw error;
+      return taken;
+    }
+  }
+
+  /** Deactivating begins a new session epoch in the same write. */
+  changeAccount(id: string, change: AccountChange & { readonly role?: Role }): Promise<User | null> {
+    const set = {
+      ...(change.plan === undefined ? {} : { subscription_plan: change.plan }),
+      ...(change.role === undefined ? {} : { role: change.role }),
+      ...(change.isActive === undefined ? {} : { is_active: change.isActive }),
+      ...(change.isVerified === undefined ? {} : { is_verified: change.isVerified }),
+    };
+    return this.change(id, set, change.isActive === false ? { session_epoch: 1 } : {});
+  }
+
+  /**
+   * Replaces the password that was verified, if it still is the one, and begins a new session epoch.
+   * @returns the new epoch; null when the password has changed meanwhile
+   */
+  async replacePassword(id: string, verifiedHash: string, hash: string): Promise<number | null> {
+    const record = await this.users
+      .findOneAndUpdate(
+        { _id: id, password_hash: verifiedHash },
+        { $set: { password_hash: hash }, $inc: { session_epoch: 1 } },
+        { returnDocument: 'after' },
+      )
+      .lean();
+    return record?.session_epoch ?? null;
+  }
+
+  /** Keeps the password and stores it under another cost. */
+  async rehash(id: string, verifiedHash: string, hash: string): Promise<void> {
+    await this.users.updateOne({ _id: id, password_hash: verifiedHash }, { $set: { password_hash: hash } });
+  }
+
+  async recordLogin(id: string, at: Date): Promise<void> {
+    await this.users.updateOne({ _id: id }, { $max: { last_login: at } });
+  }
+
+  private async change(id: string, set: Partial<UserRecord>, inc: Partial<UserRecord> = {}): Promise<User | null> {
+    if (!isId(id)) return null;
+    const update = {
+      ...(Object.keys(set).length > 0 ? { $set: set } : {}),
+      ...(Object.keys(inc).length > 0 ? { $inc: inc } : {}),
+    };
+    if (Object.keys(update).length === 0) return (await this.find(id))?.user ?? null;
+    const record = await this.users.findOneAndUpdate({ _id: id }, update, { returnDocument: 'after' }).lean();
+    return record && toUser(record);
+  }
+}
+
+function takenBy(error: unknown): Taken | null {
+  const keys = duplicateKey(error);
+  if (keys?.includes('email_key')) return 'email_taken';
+  if (keys?.includes('username_key')) return 'username_taken';
+  if (keys?.includes('sole')) return 'sole_taken';
+  return null;
+}
+
+function toCredentials(record: UserRecord | null): Credentials | null {
+  if (!record) return null;
+  return { user: toUser(record), passwordHash: record.password_hash, sessionEpoch: record.session_epoch };
+}
+
+function toUser(record: UserRecord): User {
+  return {
+    id: record._id.toHexString(),
+    username: record.username,
+    email: record.email,
+    fullName: record.full_name,
+    isActive: record.is_active,
+    isVerified: record.is_verified,
+    avatarUrl: record.avatar_url,
+    plan: record.subscription_plan,
+    role: roleOf(record.subscription_plan, record.role),
+    preferredRegion: record.preferred_region,
+    createdAt: record.created_at,
+    lastLogin: record.last_login,
+  };
+}

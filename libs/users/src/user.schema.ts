@@ -1,0 +1,67 @@
+import { type Plan, type Role } from '@devpocket/access';
+import { Prop, Schema, SchemaFactory } from '@nestjs/mongoose';
+import { type Types } from 'mongoose';
+import { type Region } from './account.policy';
+
+@Schema({ collection: 'users', versionKey: false, strict: 'throw' })
+export class UserRecord {
+  _id!: Types.ObjectId;
+
+  @Prop({ type: String, required: true })
+  username!: string;
+
+  /** `nameKey` of the username: what is unique. */
+  @Prop({ type: String, required: true })
+  username_key!: string;
+
+  @Prop({ type: String, required: true })
+  email!: string;
+
+  @Prop({ type: String, required: true })
+  email_key!: string;
+
+  @Prop({ type: String, default: null })
+  full_name!: string | null;
+
+  @Prop({ type: Boolean, required: true })
+  is_active!: boolean;
+
+  @Prop({ type: Boolean, required: true })
+  is_verified!: boolean;
+
+  @Prop({ type: String, default: null })
+  avatar_url!: string | null;
+
+  @Prop({ type: String, required: true })
+  subscription_plan!: Plan;
+
+  /** As granted; plan `admin` implies `admin` whatever stands here. */
+  @Prop({ type: String, required: true })
+  role!: Role;
+
+  @Prop({ type: String, default: null })
+  preferred_region!: Region | null;
+
+  /** bcrypt; null for an account without a password. */
+  @Prop({ type: String, default: null })
+  password_hash!: string | null;
+
+  @Prop({ type: Number, required: true })
+  session_epoch!: number;
+
+  /** True for the account that holds the only place of a server that takes a single one; else left out. */
+  @Prop({ type: Boolean })
+  sole?: true;
+
+  @Prop({ type: Date, required: true })
+  created_at!: Date;
+
+  @Prop({ type: Date, default: null })
+  last_login!: Date | null;
+}
+
+export const UserSchema = SchemaFactory.createForClass(UserRecord);
+UserSchema.index({ username_key: 1 }, { unique: true });
+UserSchema.index({ email_key: 1 }, { unique: true });
+UserSchema.index({ sole: 1 }, { unique: true, partialFilterExpression: { sole: true } });
+UserSchema.index({ created_at: -1, _id: -1 });

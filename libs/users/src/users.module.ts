@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { MongooseModule } from '@nestjs/mongoose';
+import { AllowanceRegistry } from './allowance-registry';
+import { AllowanceService } from './allowance.service';
+import { CredentialsService } from './credentials.service';
+import { UserRepository } from './user.repository';
+import { UserRecord, UserSchema } from './user.schema';
+import { UsersController } from './users.controller';
+import { UsersService } from './users.service';
+
+@Module({
+  imports: [MongooseModule.forFeature([{ name: UserRecord.name, schema: UserSchema }])],
+  controllers: [UsersController],
+  providers: [UserRepository, UsersService, CredentialsService, AllowanceRegistry, AllowanceService],
+  exports: [UsersService, CredentialsService, AllowanceRegistry],
+})
+export class UsersModule {}
