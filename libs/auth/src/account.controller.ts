@@ -1,0 +1,89 @@
+import { Admin, CurrentPrincipal, type Principal } from '@devpocket/access';
+import { ApiProblems, IdPipe } from '@devpocket/http';
+import { toUserDto, UserDto } from '@devpocket/users';
+import { Body, Controller, HttpCode, Param, Patch, Post, Put, Req } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { type Request } from 'express';
+import { ChangePasswordDto, UpdateMeDto, UpdateUserDto } from './account.dto';
+import { AccountService } from './account.service';
+import { MessageDto } from './auth.dto';
+import { RequestOrigins } from './request-origin';
+
+const OWN_CHANGE = {
+  400: ['malformed_json', 'email_taken'],
+  403: ['forbidden', 'wrong_password', 'account_locked'],
+  422: ['validation_error'],
+  503: ['unavailable'],
+};
+
+@ApiTags('users')
+@ApiProblems({ 401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'], 429: ['rate_limited'] })
+@Controller('users')
+export class AccountController {
+  constructor(
+    private readonly accounts: AccountService,
+    private readonly origins: RequestOrigins,
+  ) {}
+
+  @Patch('me')
+  @ApiOperation({ operationId: 'updateMe', summary: "Changes the caller's profile; another address needs the password" })
+  @ApiOkResponse({ type: UserDto })
+  @ApiProblems(OWN_CHANGE)
+  async update(@CurrentPrincipal() caller: Principal, @Body() dto: UpdateMeDto, @Req() request: Request): Promise<UserDto> {
+    const { full_name: fullName, preferred_region: preferredRegion, email, current_password: password } = dto;
+    const change = {
+      ...(fullName === undefined ? {} : { fullName }),
+      ...(preferredRegion === undefined ? {} : { preferredRegion }),
+      ...(email === undefined ? {} : { email }),
+    };
+    return toUserDto(await this.accounts.changeOwn(caller, change, password, this.origins.of(request)));
+  }
+
+  @Put('me')
+  @ApiOperation({ operationId: 'putMe', summary: 'The same as PATCH /users/me' })
+  @ApiOkResponse({ type: UserDto })
+  @ApiProblems(OWN_CHANGE)
+  put(@CurrentPrincipal() caller: Principal, @Body() dto: UpdateMeDto, @Req() request: Request): Promise<UserDto> {
+    return this.update(caller, dto, request);
+  }
+
+  @Post('me/password')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'changePassword', summary: 'Replaces the password; every other session ends' })
+  @ApiOkResponse({ type: MessageDto })
+  @ApiProblems({ ...OWN_CHANGE, 400: ['malformed_json'] })
+  async changePassword(
+    @CurrentPrincipal() caller: Principal,
+    @Body() { current_password: current, new_password: next }: ChangePasswordDto,
+    @Req() request: Request,
+  ): Promise<MessageDto> {
+    await this.accounts.changePassword(caller, current, next, this.origins.of(request));
+    return { message: 'Password changed' };
+  }
+
+  @Patch(':id')
+  @Admin()
+  @ApiOperation({ operationId: 'updateUser', summary: 'Changes an account; deactivating ends all that it has open' })
+  @ApiParam({ name: 'id', type: 'string' })
+  @ApiOkResponse({ type: UserDto })
+  @ApiProblems({
+    400: ['malformed_json'],
+    403: ['forbidden', 'scope_missing'],
+    404: ['not_found'],
+    422: ['validation_error'],
+  })
+  async change(
+    @CurrentPrincipal() caller: Principal,
+    @Param('id', new IdPipe('User')) id: string,
+    @Body() dto: UpdateUserDto,
+    @Req() request: Request,
+  ): Promise<UserDto> {
+    const { subscription_plan: plan, is_active: isActive, is_verified: isVerified } = dto;
+    const change = {
+      ...(plan === undefined ? {} : { plan }),
+      ...(isActive === undefined ? {} : { isActive }),
+      ...(isVerified === undefined ? {} : { isVerified }),
+    };
+    return toUserDto(await this.accounts.changeOther(caller, id, change, this.origins.of(request)));
+  }
+}

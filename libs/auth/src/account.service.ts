@@ -1,0 +1,122 @@
+import { type Principal } from '@devpocket/access';
+import { AuditTrail } from '@devpocket/audit';
+import { AuthSettings } from '@devpocket/config';
+import { DomainError } from '@devpocket/kernel';
+import {
+  type AccountChange,
+  type Credentials,
+  CredentialsService,
+  EMAIL_RULES,
+  FULL_NAME_RULES,
+  PASSWORD_RULES,
+  type ProfileChange,
+  textFaults,
+  type User,
+  UsersService,
+} from '@devpocket/users';
+import { Injectable } from '@nestjs/common';
+import { accountLocked, sessionRevoked, wrongPassword } from './auth.errors';
+import { LockoutService } from './lockout.service';
+import { PasswordHasher } from './password-hasher';
+import { type RequestOrigin } from './request-origin';
+import { SessionsService } from './sessions.service';
+
+/** Changes of an account that may need its password or end its sessions. */
+@Injectable()
+export class AccountService {
+  constructor(
+    private readonly users: UsersService,
+    private readonly accounts: CredentialsService,
+    private readonly hasher: PasswordHasher,
+    private readonly lockout: LockoutService,
+    private readonly sessions: SessionsService,
+    private readonly audit: AuditTrail,
+    private readonly settings: AuthSettings,
+  ) {}
+
+  /**
+   * @param currentPassword needed to change the address
+   * @throws DomainError `validation_error | email_taken | wrong_password | account_locked | unavailable`
+   */
+  async changeOwn(
+    caller: Principal,
+    change: ProfileChange,
+    currentPassword: string | undefined,
+    origin: RequestOrigin,
+  ): Promise<User> {
+    const fullName = change.fullName === undefined ? undefined : change.fullName?.trim() || null;
+    const faults = [
+      ...textFaults('full_name', fullName ?? '', FULL_NAME_RULES),
+      ...(change.email === undefined ? [] : textFaults('email', change.email, EMAIL_RULES)),
+    ];
+    if (faults.length > 0) throw DomainError.invalid(...faults);
+    const before = await this.users.get(caller.userId);
+    const { email, ...rest } = { ...change, ...(fullName === undefined ? {} : { fullName }) };
+    // A client that sends the whole profile back has not asked for another address.
+    if (email === undefined || email === before.email) return this.users.changeProfile(caller.userId, rest);
+    if (currentPassword === undefined) {
+      const message = 'is needed to change the email address';
+      throw DomainError.invalid({ field: 'current_password', code: 'required', message });
+    }
+    if (this.settings.verifiesEmail) {
+      throw new DomainError(
+        'unavailable',
+        'unavailable',
+        'Changing the address needs mail, which this version does not send yet',
+      );
+    }
+    await this.verifiedBy(currentPassword, caller.userId);
+    const after = await this.users.changeProfile(caller.userId, { ...rest, email });
+    await this.record(caller.userId, 'user.email_changed', caller.userId, origin);
+    return after;
+  }
+
+  /**
+   * Replaces the password; every other session has ended when this resolves.
+   * @throws DomainError `validation_error | wrong_password | account_locked`
+   */
+  async changePassword(caller: Principal, current: string, next: string, origin: RequestOrigin): Promise<void> {
+    const faults = textFaults('new_password', next, PASSWORD_RULES);
+    if (faults.length > 0) throw DomainError.invalid(...faults);
+    const { userId } = caller;
+    const { passwordHash } = await this.verifiedBy(current, userId);
+    const epoch = await this.accounts.replacePassword(userId, passwordHash, await this.hasher.hash(next));
+    // Another change was faster: what was verified is not the current password any more.
+    if (epoch === null) throw wrongPassword();
+    await this.sessions.endBefore(userId, epoch, caller.credential.kind === 'session' ? caller.credential.id : null);
+    await this.record(userId, 'user.password_changed', userId, origin);
+  }
+
+  /** An administrator's change. Deactivating ends all that the account has open. @throws DomainError `not_found` */
+  async changeOther(administrator: Principal, id: string, change: AccountChange, origin: RequestOrigin): Promise<User> {
+    const after = await this.users.changeAccount(id, change);
+    if (change.isActive === false) await this.sessions.endAll(id);
+    const { plan = null, isActive = null, isVerified = null } = change;
+    await this.record(administrator.userId, 'user.changed', id, origin, { plan, is_active: isActive, is_verified: isVerified });
+    return after;
+  }
+
+  /**
+   * Confirms a signed-in caller by the password. Wrong ones count as at sign-in.
+   * @throws DomainError `wrong_password | account_locked`
+   */
+  private async verifiedBy(password: string, userId: string): Promise<Credentials & { readonly passwordHash: string }> {
+    const account = await this.accounts.find(userId);
+    if (!account) throw sessionRevoked();
+    const { passwordHash } = account;
+    const outcome = await this.lockout.attempt({ userId }, () => this.hasher.matches(password, passwordHash));
+    if (outcome === 'locked') throw accountLocked('forbidden');
+    if (outcome === 'wrong' || passwordHash === null) throw wrongPassword();
+    return { ...account, passwordHash };
+  }
+
+  private record(
+    actor: string,
+    action: string,
+    target: string,
+    { ip, requestId }: RequestOrigin,
+    details: Readonly<Record<string, string | boolean | null>> = {},
+  ): Promise<void> {
+    return this.audit.record({ actor, action, target: `user:${target}`, result: 'success', ip, requestId, details });
+  }
+}

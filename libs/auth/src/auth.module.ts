@@ -1,0 +1,73 @@
+import { Authenticator } from '@devpocket/access';
+import { AuditModule } from '@devpocket/audit';
+import { AuthSettings } from '@devpocket/config';
+import { UsersModule } from '@devpocket/users';
+import { Global, Module } from '@nestjs/common';
+import { JwtModule } from '@nestjs/jwt';
+import { MongooseModule } from '@nestjs/mongoose';
+import { AccessTokens } from './access-tokens';
+import { AccountController } from './account.controller';
+import { AccountService } from './account.service';
+import { AuthKeys } from './auth-keys';
+import { AuthController } from './auth.controller';
+import { BearerStrategy } from './bearer.strategy';
+import { LockoutRepository } from './lockout.repository';
+import { LockoutRecord, LockoutSchema } from './lockout.schema';
+import { LockoutService } from './lockout.service';
+import { PasswordHasher } from './password-hasher';
+import { RefreshTokens } from './refresh-tokens';
+import { RegistrationGate } from './registration-gate';
+import { RegistrationService } from './registration.service';
+import { RequestOrigins } from './request-origin';
+import { Revocations } from './revocations';
+import { SessionAuthenticator } from './session-authenticator';
+import { SessionRepository } from './session.repository';
+import { SessionRecord, SessionSchema } from './session.schema';
+import { SessionsService } from './sessions.service';
+import { SignInService } from './sign-in.service';
+import { TokenPairs } from './token-pairs';
+
+/** Global for the `Authenticator`, which edges below ask for without knowing who answers. */
+@Global()
+@Module({
+  imports: [
+    UsersModule,
+    AuditModule,
+    JwtModule.registerAsync({
+      inject: [AuthSettings],
+      useFactory: (settings: AuthSettings) => ({
+        secret: settings.secretKey,
+        signOptions: { algorithm: 'HS256' as const },
+        // `exp` is read by `readClaims`, against the clock that is given.
+        verifyOptions: { algorithms: ['HS256' as const], ignoreExpiration: true },
+      }),
+    }),
+    MongooseModule.forFeature([
+      { name: SessionRecord.name, schema: SessionSchema },
+      { name: LockoutRecord.name, schema: LockoutSchema },
+    ]),
+  ],
+  controllers: [AuthController, AccountController],
+  providers: [
+    AuthKeys,
+    AccessTokens,
+    RefreshTokens,
+    TokenPairs,
+    PasswordHasher,
+    LockoutRepository,
+    LockoutService,
+    SessionRepository,
+    SessionsService,
+    SessionAuthenticator,
+    { provide: Authenticator, useExisting: SessionAuthenticator },
+    BearerStrategy,
+    Revocations,
+    RegistrationGate,
+    RegistrationService,
+    SignInService,
+    AccountService,
+    RequestOrigins,
+  ],
+  exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService],
+})
+export class AuthModule {}

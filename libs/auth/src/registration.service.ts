@@ -1,0 +1,84 @@
+import { AuditTrail } from '@devpocket/audit';
+import { AuthSettings } from '@devpocket/config';
+import { DomainError } from '@devpocket/kernel';
+import {
+  CredentialsService,
+  EMAIL_RULES,
+  FULL_NAME_RULES,
+  PASSWORD_RULES,
+  type Region,
+  registrationClosed,
+  textFaults,
+  type User,
+  USERNAME_RULES,
+  UsersService,
+} from '@devpocket/users';
+import { Injectable } from '@nestjs/common';
+import { PasswordHasher } from './password-hasher';
+import { RegistrationGate } from './registration-gate';
+import { type RequestOrigin } from './request-origin';
+
+export interface Registration {
+  readonly username: string;
+  readonly email: string;
+  readonly password: string;
+  readonly fullName?: string | null;
+  readonly preferredRegion?: Region | null;
+}
+
+@Injectable()
+export class RegistrationService {
+  constructor(
+    private readonly users: UsersService,
+    private readonly accounts: CredentialsService,
+    private readonly hasher: PasswordHasher,
+    private readonly gate: RegistrationGate,
+    private readonly audit: AuditTrail,
+    private readonly settings: AuthSettings,
+  ) {}
+
+  /** @throws DomainError `validation_error | email_taken | username_taken | registration_closed` */
+  async register(registration: Registration, origin: RequestOrigin): Promise<User> {
+    const { username, email, password } = registration;
+    const fullName = registration.fullName?.trim() || null;
+    const faults = [
+      ...textFaults('username', username, USERNAME_RULES),
+      ...textFaults('email', email, EMAIL_RULES),
+      ...textFaults('password', password, PASSWORD_RULES),
+      ...textFaults('full_name', fullName ?? '', FULL_NAME_RULES),
+    ];
+    if (faults.length > 0) throw DomainError.invalid(...faults);
+    const sole = await this.admit();
+    // Asked again after the wait for a place to hash in, so that of many with one name few hash; the indexes decide.
+    const assertFree = (): Promise<void> => this.accounts.assertFree(username, email);
+    await assertFree();
+    const passwordHash = await this.hasher.hash(password, assertFree);
+    const user = await this.accounts.create({
+      username,
+      email,
+      fullName,
+      preferredRegion: registration.preferredRegion ?? null,
+      passwordHash,
+      isVerified: !this.settings.verifiesEmail,
+      sole,
+    });
+    const { ip, requestId } = origin;
+    await this.audit.record({
+      actor: user.id,
+      action: 'user.registered',
+      target: `user:${user.id}`,
+      result: 'success',
+      ip,
+      requestId,
+    });
+    return user;
+  }
+
+  /** Is the new account to be the only one? @throws DomainError `registration_closed` */
+  private async admit(): Promise<boolean> {
+    const admission = await this.gate.admission();
+    if (admission === 'open') return false;
+    if (admission === 'closed' || (await this.users.count()) > 0) throw registrationClosed();
+    return true;
+  }
+}

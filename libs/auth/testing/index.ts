@@ -1,0 +1,140 @@
+import { AccessModule } from '@devpocket/access';
+import { type Settings, SettingsModule } from '@devpocket/config';
+import { HttpModule, requestContext, validationPipe } from '@devpocket/http';
+import { Clock, SystemClock } from '@devpocket/kernel';
+import { SharedStateModule } from '@devpocket/shared-state';
+import { UsersModule } from '@devpocket/users';
+import { type DynamicModule, Global, type INestApplication, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
+import { testSettings } from '@testing/config';
+import { openTestDatabase, type TestDatabase } from '@testing/database';
+import { type Connection } from 'mongoose';
+import { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { AuthModule } from '../src';
+
+export interface AuthAppOptions {
+  readonly clock?: Clock;
+  /** Variables that differ from those of `testSettings`. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Another replica's app: database and settings are shared with it. */
+  readonly beside?: AuthApp;
+}
+
+export interface CallOptions {
+  readonly token?: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answer<T> {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The JSON body; an empty object when there is none. */
+  readonly body: T;
+}
+
+export interface SignedUp {
+  readonly id: string;
+  readonly username: string;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+}
+
+/** Fulfils the password rules. */
+export const PASSWORD = 'Correct-Horse-7';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Accounts over real HTTP. */
+export class AuthApp {
+  private constructor(
+    readonly app: INestApplication,
+    readonly database: TestDatabase,
+    readonly settings: Settings,
+    private readonly ownsDatabase: boolean,
+  ) {}
+
+  static async start({ clock = new SystemClock(), env = {}, beside }: AuthAppOptions = {}): Promise<AuthApp> {
+    const database = beside?.database ?? (await openTestDatabase());
+    const settings = beside?.settings ?? testSettings({ DATA_DIR: tmpdir(), ...env });
+    const module: DynamicModule = {
+      module: AuthTestModule,
+      imports: [
+        SettingsModule.forRoot(settings),
+        clockModule(clock),
+        SharedStateModule,
+        MongooseModule.forRoot(database.url, { dbName: database.name, autoIndex: false, autoCreate: false }),
+        AccessModule,
+        HttpModule,
+        UsersModule,
+        AuthModule,
+      ],
+    };
+    const app = await NestFactory.create(module, { logger: false });
+    app.use(requestContext);
+    app.setGlobalPrefix('api/v1');
+    app.useGlobalPipes(validationPipe());
+    const connection = app.get<Connection>(getConnectionToken());
+    for (const model of Object.values(connection.models)) await model.createIndexes();
+    await app.listen(0, '127.0.0.1');
+    return new AuthApp(app, database, settings, !beside);
+  }
+
+  async call<T = Json>(method: string, path: string, { token, body, headers = {} }: CallOptions = {}): Promise<Answer<T>> {
+    const { port } = this.app.getHttpServer().address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1${path}`, {
+      method,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as T };
+  }
+
+  register(username: string, password = PASSWORD): Promise<Answer<Json>> {
+    return this.call('POST', '/auth/register', { body: { username, email: `${username}@example.com`, password } });
+  }
+
+  login(name: string, password = PASSWORD): Promise<Answer<Json>> {
+    return this.call('POST', '/auth/login', { body: { username_or_email: name, password } });
+  }
+
+  refresh(token: string): Promise<Answer<Json>> {
+    return this.call('POST', '/auth/refresh', { body: { refresh_token: token } });
+  }
+
+  /** Registers and logs in. */
+  async signUp(username: string): Promise<SignedUp> {
+    const registered = await this.register(username);
+    if (registered.status !== 201) throw new Error(`Registration failed: ${JSON.stringify(registered.body)}`);
+    const { body } = await this.login(username);
+    return {
+      id: String(registered.body.id),
+      username,
+      accessToken: String(body.access_token),
+      refreshToken: String(body.refresh_token),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    if (this.ownsDatabase) await this.database.close();
+  }
+}
+
+@Module({})
+class AuthTestModule {}
+
+@Global()
+@Module({})
+class ClockModule {}
+
+function clockModule(clock: Clock): DynamicModule {
+  return { module: ClockModule, providers: [{ provide: Clock, useValue: clock }], exports: [Clock] };
+}
