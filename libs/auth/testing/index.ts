@@ -10,7 +10,6 @@ import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { testSettings } from '@testing/config';
 import { openTestDatabase, type TestDatabase } from '@testing/database';
 import { type Connection } from 'mongoose';
-import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { AuthModule } from '../src';
 
@@ -54,6 +53,7 @@ export class AuthApp {
     readonly database: TestDatabase,
     readonly settings: Settings,
     private readonly ownsDatabase: boolean,
+    private readonly url: string,
   ) {}
 
   static async start({ clock = new SystemClock(), env = {}, beside }: AuthAppOptions = {}): Promise<AuthApp> {
@@ -79,12 +79,11 @@ export class AuthApp {
     const connection = app.get<Connection>(getConnectionToken());
     for (const model of Object.values(connection.models)) await model.createIndexes();
     await app.listen(0, '127.0.0.1');
-    return new AuthApp(app, database, settings, !beside);
+    return new AuthApp(app, database, settings, !beside, await app.getUrl());
   }
 
   async call<T = Json>(method: string, path: string, { token, body, headers = {} }: CallOptions = {}): Promise<Answer<T>> {
-    const { port } = this.app.getHttpServer().address() as AddressInfo;
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1${path}`, {
+    const response = await fetch(`${this.url}/api/v1${path}`, {
       method,
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
