@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     const { username, password } = request.body as { username: string; password: string };
     connection
       .collection('users')
-      .findOne({ username })
+      .findOne({ username_key: username })
       .then(async (user) => {
         const good = await bcrypt.compare(password, String(user?.password_hash ?? ''));
         response.status(good ? 200 : 401).json({ good });

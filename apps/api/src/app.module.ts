@@ -1,4 +1,5 @@
 import { AccessModule } from '@devpocket/access';
+import { AuthModule } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { DatabaseModule } from '@devpocket/database';
 import { HttpModule } from '@devpocket/http';
@@ -26,6 +27,7 @@ export class AppModule {
         // Guards run in the order of their modules: who is calling first, then limits per caller.
         AccessModule,
         HttpModule,
+        AuthModule,
       ],
       controllers: [InfoController],
     };

@@ -1,15 +1,19 @@
 import { HttpSettings, type Settings } from '@devpocket/config';
-import { DatabaseHandle } from '@devpocket/database';
+import { RegistrationGate } from '@devpocket/auth';
+import { DatabaseHandle, ensureIndexes } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
 import { type RuntimeDriver, RuntimeRegistry } from '@devpocket/runtime';
 import { type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { getConnectionToken } from '@nestjs/mongoose';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { Logger } from 'nestjs-pino';
 import { createServer, type Server } from 'node:http';
+import { type Connection } from 'mongoose';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
 import { dressHttpEdge } from './http-edge';
+import { RuntimeRegistrationPolicy } from './registration-policy';
 
 /** A server that listens; `stop` is graceful and bounded by SHUTDOWN_GRACE_SECONDS. */
 export interface RunningServer {
@@ -33,6 +37,11 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     dressHttpEdge(app);
     const runtimes = app.get(RuntimeRegistry);
     refuseExposure(settings.http, runtimes);
+    app.get(RegistrationGate).join(new RuntimeRegistrationPolicy(runtimes));
+    // Before the first background turn and the first request: unique indexes are what limits and names stand on.
+    const connection = app.get<Connection>(getConnectionToken());
+    await ensureIndexes(connection);
+    app.get(HealthRegistry).register('database', () => ping(connection));
     await app.listen(settings.http.port, settings.http.host);
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
     const url = urlOf(settings.http.host, portOf(app.getHttpServer() as Server));
@@ -60,6 +69,10 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     await app.close().catch(() => undefined); // the first error is the one to tell
     throw error;
   }
+}
+
+async function ping(connection: Connection): Promise<void> {
+  await connection.db?.command({ ping: 1 });
 }
 
 /** Nest's `close` takes the signal for its hooks; its interface does not say so. */

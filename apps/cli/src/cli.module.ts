@@ -1,10 +1,19 @@
 import { Clock, SystemClock } from '@devpocket/kernel';
 import { Module } from '@nestjs/common';
+import { Backend } from './backend';
 import { CliSettings } from './cli-settings';
 import { AttachCommand } from './commands/attach.command';
 import { TryCommand } from './commands/try.command';
+import { UserCommand } from './commands/user.command';
 
 @Module({
-  providers: [CliSettings, { provide: Clock, useClass: SystemClock }, TryCommand, AttachCommand],
+  providers: [
+    CliSettings,
+    { provide: Clock, useClass: SystemClock },
+    Backend,
+    TryCommand,
+    AttachCommand,
+    ...UserCommand.registerWithSubCommands(),
+  ],
 })
 export class CliModule {}

@@ -22,7 +22,8 @@ class DatabaseCloser implements OnApplicationShutdown {
 @Global()
 @Module({})
 export class DatabaseModule {
-  static forRoot(): DynamicModule {
+  /** @param join see `openDatabase`: the command line joins the database of a running server */
+  static forRoot({ join = false } = {}): DynamicModule {
     const handle: DynamicModule = {
       module: DatabaseHandleModule,
       global: true,
@@ -30,7 +31,7 @@ export class DatabaseModule {
         {
           provide: DatabaseHandle,
           inject: [DatabaseSettings, AppSettings],
-          useFactory: (settings: DatabaseSettings) => openDatabase(settings, new Logger('Database')),
+          useFactory: (settings: DatabaseSettings) => openDatabase(settings, new Logger('Database'), join),
         },
       ],
       exports: [DatabaseHandle],
