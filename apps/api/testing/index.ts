@@ -1,5 +1,6 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
 import { type RuntimeDriver } from '@devpocket/runtime';
+import { LocalDriver } from '@devpocket/runtime-local';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -90,6 +91,19 @@ export class TestApi {
     await client.login(name, PASSWORD);
     return { name, client, token: await client.accessToken() };
   }
+}
+
+/** Real shells on this machine. */
+export function localDriver(dataDir: string): RuntimeDriver {
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  return new LocalDriver({
+    dataDir,
+    network: 'none',
+    allowUnsandboxedUsers: true,
+    terminalBufferBytes: 1_048_576,
+    hostGraceSeconds: 5,
+    log,
+  });
 }
 
 export interface TestUser {

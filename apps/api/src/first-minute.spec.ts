@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { localDriver, TestApi } from '../testing';
+
+const CLI = resolve('dist/apps/cli/src/main.js');
+
+interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command line with `input` as its keyboard. */
+function devpocket(args: readonly string[], env: Readonly<Record<string, string>>, input = ''): Promise<Finished> {
+  return new Promise((done, reject) => {
+    const child = spawn(process.execPath, [CLI, ...args], { env: { PATH: process.env.PATH ?? '', ...env } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => done({ code, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+describe('the first minute', () => {
+  const api = new TestApi((dataDir) => [localDriver(dataDir)]);
+  const home = mkdtempSync(join(tmpdir(), 'devpocket-home-'));
+  const env = { HOME: home, DATA_DIR: join(home, 'data') };
+  beforeAll(() => api.start());
+  afterAll(async () => {
+    await api.close();
+    rmSync(home, { recursive: true });
+  });
+
+  it('registers, creates and types into a real shell, and ends with its exit code', async () => {
+    const first = await devpocket(['try', '--url', api.url], env, 'echo "hel""lo"; pwd; exit 7\n');
+    expect(first.stderr).toMatch(/Registered \S+\nConnected to try/);
+    expect(first.stdout).toMatch(/hello\r\n/);
+    expect(first.stdout).toMatch(/\/workspace\r\n/);
+    expect(first.code).toBe(7);
+  });
+
+  it('comes back to the same account and environment', async () => {
+    const again = await devpocket(['try', '--url', api.url], env, 'exit\n');
+    expect(again.stderr).not.toMatch(/Registered/);
+    expect(again.code).toBe(0);
+    const attached = await devpocket(['attach', 'try', '--url', api.url], env, 'exit 3\n');
+    expect(attached.code).toBe(3);
+  });
+
+  it('keeps the account for its owner only, and tells no password', () => {
+    const [file = ''] = readdirSync(env.DATA_DIR).filter((name) => name.startsWith('try-'));
+    expect(file).not.toBe('');
+  });
+
+  it('says what to do when no server answers', async () => {
+    const { code, stderr } = await devpocket(['try', '--url', 'http://127.0.0.1:1'], env);
+    expect(stderr).toBe('No server answers at http://127.0.0.1:1. Start one with: npm start\n');
+    expect(code).toBe(5);
+  });
+
+  it('says what is wrong without a stack trace', async () => {
+    const absent = await devpocket(['attach', 'absent', '--url', api.url], env);
+    expect([absent.code, absent.stderr]).toEqual([3, 'There is no environment "absent"\n']);
+    const faulty = await devpocket(['try'], { ...env, PORT: 'eighty' });
+    expect(faulty.code).toBe(2);
+    expect(faulty.stderr).toMatch(/PORT must be a whole number/);
+    expect(faulty.stderr).not.toMatch(/ at /);
+  });
+});
