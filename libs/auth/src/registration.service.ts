@@ -16,7 +16,7 @@ import {
 import { Injectable } from '@nestjs/common';
 import { PasswordHasher } from './password-hasher';
 import { RegistrationGate } from './registration-gate';
-import { type RequestOrigin } from './request-origin';
+import { NO_ORIGIN, type RequestOrigin } from './request-origin';
 
 export interface Registration {
   readonly username: string;
@@ -38,7 +38,7 @@ export class RegistrationService {
   ) {}
 
   /** @throws DomainError `validation_error | email_taken | username_taken | registration_closed` */
-  async register(registration: Registration, origin: RequestOrigin): Promise<User> {
+  async register(registration: Registration, origin: RequestOrigin = NO_ORIGIN): Promise<User> {
     const { username, email, password } = registration;
     const fullName = registration.fullName?.trim() || null;
     const faults = [

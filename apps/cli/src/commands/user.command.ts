@@ -1,5 +1,3 @@
-import { NO_ORIGIN, RegistrationService } from '@devpocket/auth';
-import { UsersService } from '@devpocket/users';
 import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { randomBytes } from 'node:crypto';
 import { Backend } from '../backend';
@@ -29,11 +27,9 @@ export class UserCreateCommand extends CommandRunner {
     if (username === undefined || email === undefined) throw new UserError('Both --username and --email are needed', 2);
     const given = this.settings.password();
     const password = given ?? `Aa1-${randomBytes(18).toString('base64url')}`;
-    const user = await this.backend.use(async (services) => {
-      const created = await services
-        .get(RegistrationService)
-        .register({ username, email, password, fullName: fullName ?? null }, NO_ORIGIN);
-      return admin ? services.get(UsersService).promote(created.id) : created;
+    const user = await this.backend.use(async ({ registration, users }) => {
+      const created = await registration.register({ username, email, password, fullName: fullName ?? null });
+      return admin ? users.promote(created.id) : created;
     });
     process.stdout.write(`Created ${user.username} (${user.id}), ${user.role}\n`);
     if (given === null) process.stdout.write(`Password: ${password}\n`);
@@ -67,8 +63,7 @@ export class UserPromoteCommand extends CommandRunner {
   }
 
   async run([name = '']: string[]): Promise<void> {
-    const user = await this.backend.use(async (services) => {
-      const users = services.get(UsersService);
+    const user = await this.backend.use(async ({ users }) => {
       const found = await users.findByName(name);
       if (!found) throw new UserError(`There is no account "${name}"`, 3);
       return users.promote(found.id);
@@ -84,8 +79,7 @@ export class UserListCommand extends CommandRunner {
   }
 
   async run(): Promise<void> {
-    await this.backend.use(async (services) => {
-      const users = services.get(UsersService);
+    await this.backend.use(async ({ users }) => {
       for (let after = null, more = true; more;) {
         const page = await users.list({ limit: 100, after });
         for (const user of page.items) {
