@@ -5,9 +5,9 @@ import { PLAN_LIMITS } from './plan.policy';
 export const LIMIT_NAMES = {
   active: 'active_environments',
   kept: 'kept_environments',
-  cpu: 'cpu',
-  memory: 'memory',
-  storage: 'storage',
+  cpu: 'cpu_millis',
+  memory: 'memory_bytes',
+  storage: 'storage_bytes',
   autoStop: 'auto_stop_minutes',
   longestRun: 'longest_run_minutes',
 } as const;
@@ -15,8 +15,8 @@ export type LimitName = (typeof LIMIT_NAMES)[keyof typeof LIMIT_NAMES];
 
 export interface Limit {
   readonly name: LimitName;
-  /** A count, minutes (null: no limit) or a Kubernetes quantity. */
-  readonly allowed: number | string | null;
+  /** In the unit that the name says, else a count; null: no limit. */
+  readonly allowed: number | null;
   /** Null for what is limited per environment rather than counted. */
   readonly used: number | null;
   readonly plan: Plan;
@@ -28,6 +28,8 @@ export interface ResourceAmounts {
   readonly memoryBytes: number;
   readonly storageBytes: number;
 }
+
+const NOTHING: ResourceAmounts = { cpuMillis: 0, memoryBytes: 0, storageBytes: 0 };
 
 /** What an account uses of its plan now. */
 export interface AllowanceUsage {
@@ -41,15 +43,15 @@ export interface Allowance {
   readonly plan: Plan;
   readonly limits: readonly Limit[];
   readonly canCreate: boolean;
-  /** Kubernetes quantities; null when no further environment can be created. */
-  readonly largestResources: { readonly cpu: string; readonly memory: string; readonly storage: string } | null;
+  /** Of a further environment; nothing when none can be created. */
+  readonly largestResources: ResourceAmounts;
 }
 
 /** @param mayCreate false when something other than a limit forbids it (an address not yet verified) */
 export function allowanceOf(plan: Plan, usage: AllowanceUsage, mayCreate: boolean): Allowance {
   const limits = PLAN_LIMITS[plan];
   const counted = (name: LimitName, allowed: number, used: number): Limit => ({ name, allowed, used, plan });
-  const each = (name: LimitName, allowed: number | string | null): Limit => ({ name, allowed, used: null, plan });
+  const each = (name: LimitName, allowed: number | null): Limit => ({ name, allowed, used: null, plan });
   const canCreate = mayCreate && usage.active < limits.active && usage.kept < limits.kept;
   const largest = usage.largest ?? limits;
   return {
@@ -57,20 +59,20 @@ export function allowanceOf(plan: Plan, usage: AllowanceUsage, mayCreate: boolea
     limits: [
       counted(LIMIT_NAMES.active, limits.active, usage.active),
       counted(LIMIT_NAMES.kept, limits.kept, usage.kept),
-      each(LIMIT_NAMES.cpu, cpuQuantity(limits.cpuMillis)),
-      each(LIMIT_NAMES.memory, bytesQuantity(limits.memoryBytes)),
-      each(LIMIT_NAMES.storage, bytesQuantity(limits.storageBytes)),
+      each(LIMIT_NAMES.cpu, limits.cpuMillis),
+      each(LIMIT_NAMES.memory, limits.memoryBytes),
+      each(LIMIT_NAMES.storage, limits.storageBytes),
       each(LIMIT_NAMES.autoStop, limits.autoStopMinutes),
       each(LIMIT_NAMES.longestRun, limits.longestRunMinutes),
     ],
     canCreate,
     largestResources: canCreate
       ? {
-          cpu: cpuQuantity(Math.min(largest.cpuMillis, limits.cpuMillis)),
-          memory: bytesQuantity(Math.min(largest.memoryBytes, limits.memoryBytes)),
-          storage: bytesQuantity(Math.min(largest.storageBytes, limits.storageBytes)),
+          cpuMillis: Math.min(largest.cpuMillis, limits.cpuMillis),
+          memoryBytes: Math.min(largest.memoryBytes, limits.memoryBytes),
+          storageBytes: Math.min(largest.storageBytes, limits.storageBytes),
         }
-      : null,
+      : NOTHING,
   };
 }
 

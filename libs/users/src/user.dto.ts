@@ -1,7 +1,7 @@
 import { type Plan, type Role } from '@devpocket/access';
 import { ApiProperty } from '@nestjs/swagger';
 import { type Region, REGIONS } from './account.policy';
-import { type Allowance, LIMIT_NAMES } from './allowance.policy';
+import { type Allowance, bytesQuantity, cpuQuantity, LIMIT_NAMES } from './allowance.policy';
 import { PLANS } from './plan.policy';
 import { type User } from './user';
 
@@ -65,12 +65,8 @@ export class LimitDto {
   @ApiProperty({ type: 'string', enum: Object.values(LIMIT_NAMES) })
   name!: string;
 
-  @ApiProperty({
-    oneOf: [{ type: 'integer' }, { type: 'string' }],
-    nullable: true,
-    description: 'A count, minutes (null: no limit) or a Kubernetes quantity',
-  })
-  allowed!: number | string | null;
+  @ApiProperty({ type: 'integer', nullable: true, description: 'In the unit that the name says, else a count; null: no limit' })
+  allowed!: number | null;
 
   @ApiProperty({ type: 'integer', nullable: true, description: 'Null for what is limited per environment' })
   used!: number | null;
@@ -80,7 +76,7 @@ export class LimitDto {
 }
 
 export class LargestResourcesDto {
-  @ApiProperty({ type: 'string', example: '500m' })
+  @ApiProperty({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
   cpu!: string;
 
   @ApiProperty({ type: 'string', example: '1Gi' })
@@ -100,19 +96,19 @@ export class AllowanceDto {
   @ApiProperty({ type: 'boolean', description: 'Is there room for one more environment that runs?' })
   can_create!: boolean;
 
-  @ApiProperty({
-    type: LargestResourcesDto,
-    nullable: true,
-    description: 'The largest resources that a new environment can have; null when there is no room for one',
-  })
-  largest_resources!: LargestResourcesDto | null;
+  @ApiProperty({ type: LargestResourcesDto, description: 'Of a further environment; zeros when none can be created' })
+  largest_resources!: LargestResourcesDto;
 }
 
-export function toAllowanceDto(allowance: Allowance): AllowanceDto {
+export function toAllowanceDto({ plan, limits, canCreate, largestResources: largest }: Allowance): AllowanceDto {
   return {
-    plan: allowance.plan,
-    limits: allowance.limits.map(({ name, allowed, used, plan }) => ({ name, allowed, used, plan })),
-    can_create: allowance.canCreate,
-    largest_resources: allowance.largestResources && { ...allowance.largestResources },
+    plan,
+    limits: limits.map(({ name, allowed, used, plan: by }) => ({ name, allowed, used, plan: by })),
+    can_create: canCreate,
+    largest_resources: {
+      cpu: cpuQuantity(largest.cpuMillis),
+      memory: bytesQuantity(largest.memoryBytes),
+      storage: bytesQuantity(largest.storageBytes),
+    },
   };
 }
