@@ -7,17 +7,18 @@ import { type Request } from 'express';
 import { ChangePasswordDto, UpdateMeDto, UpdateUserDto } from './account.dto';
 import { AccountService } from './account.service';
 import { MessageDto } from './auth.dto';
+import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 import { RequestOrigins } from './request-origin';
 
 const OWN_CHANGE = {
+  ...BODY_FAULTS,
   400: ['malformed_json', 'email_taken'],
   403: ['forbidden', 'wrong_password', 'account_locked'],
-  422: ['validation_error'],
   503: ['unavailable'],
 };
 
 @ApiTags('users')
-@ApiProblems({ 401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'], 429: ['rate_limited'] })
+@ApiProblems({ ...TOKEN_FAULTS, 429: ['rate_limited'] })
 @Controller('users')
 export class AccountController {
   constructor(
@@ -51,7 +52,7 @@ export class AccountController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'changePassword', summary: 'Replaces the password; every other session ends' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems({ ...OWN_CHANGE, 400: ['malformed_json'] })
+  @ApiProblems({ ...OWN_CHANGE, ...BODY_FAULTS })
   async changePassword(
     @CurrentPrincipal() caller: Principal,
     @Body() { current_password: current, new_password: next }: ChangePasswordDto,
@@ -66,12 +67,7 @@ export class AccountController {
   @ApiOperation({ operationId: 'updateUser', summary: 'Changes an account; deactivating ends all that it has open' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems({
-    400: ['malformed_json'],
-    403: ['forbidden', 'scope_missing'],
-    404: ['not_found'],
-    422: ['validation_error'],
-  })
+  @ApiProblems({ ...BODY_FAULTS, 403: ['forbidden', 'scope_missing'], 404: ['not_found'] })
   async change(
     @CurrentPrincipal() caller: Principal,
     @Param('id', new IdPipe('User')) id: string,

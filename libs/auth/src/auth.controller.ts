@@ -6,12 +6,13 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req } from
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { type Request } from 'express';
 import { LoginDto, MessageDto, RefreshDto, RegisterDto, SessionDto, TokenDto, toSessionDto, toTokenDto } from './auth.dto';
+import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 import { RegistrationService } from './registration.service';
 import { RequestOrigins } from './request-origin';
 import { SessionsService } from './sessions.service';
 import { SignInService } from './sign-in.service';
 
-const NO_SESSION = { 401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'], 403: ['forbidden'] };
+const NO_SESSION = { ...TOKEN_FAULTS, 403: ['forbidden'] };
 
 @ApiTags('auth')
 @ApiProblems({ 429: ['rate_limited'] })
@@ -31,10 +32,9 @@ export class AuthController {
   @ApiOperation({ operationId: 'register', summary: 'A new account' })
   @ApiCreatedResponse({ type: UserDto })
   @ApiProblems({
+    ...BODY_FAULTS,
     400: ['malformed_json', 'email_taken', 'username_taken'],
     403: ['registration_closed'],
-    413: ['body_too_large'],
-    422: ['validation_error'],
     503: ['unavailable'],
   })
   async register(@Body() dto: RegisterDto, @Req() request: Request): Promise<UserDto> {
@@ -49,10 +49,8 @@ export class AuthController {
   @ApiOperation({ operationId: 'login', summary: 'A session for a name and a password' })
   @ApiOkResponse({ type: TokenDto })
   @ApiProblems({
-    400: ['malformed_json'],
+    ...BODY_FAULTS,
     401: ['invalid_credentials', 'account_locked'],
-    413: ['body_too_large'],
-    422: ['validation_error'],
     503: ['unavailable'],
   })
   async login(@Body() dto: LoginDto, @Req() request: Request): Promise<TokenDto> {
@@ -68,10 +66,8 @@ export class AuthController {
   })
   @ApiOkResponse({ type: TokenDto })
   @ApiProblems({
-    400: ['malformed_json'],
+    ...BODY_FAULTS,
     401: ['token_invalid', 'token_expired', 'session_revoked', 'refresh_reused'],
-    413: ['body_too_large'],
-    422: ['validation_error'],
   })
   async refresh(@Body() dto: RefreshDto, @Req() request: Request): Promise<TokenDto> {
     return toTokenDto(await this.sessions.refresh(dto.refresh_token, this.origins.of(request)));
@@ -82,7 +78,7 @@ export class AuthController {
   @Etag()
   @ApiOperation({ operationId: 'getMe', summary: 'The caller' })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems({ 401: NO_SESSION[401] })
+  @ApiProblems(TOKEN_FAULTS)
   async me(@CurrentPrincipal() { userId }: Principal): Promise<UserDto> {
     return toUserDto(await this.users.get(userId));
   }

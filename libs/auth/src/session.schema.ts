@@ -1,5 +1,5 @@
 import { Prop, Schema, SchemaFactory } from '@nestjs/mongoose';
-import { Types } from 'mongoose';
+import { SchemaTypes, type Types } from 'mongoose';
 
 /** An ended session is kept a little, so that its last token is told `token_expired` rather than that it was revoked. */
 const KEEP_EXPIRED_SECONDS = 7 * 24 * 3600;
@@ -8,7 +8,7 @@ const KEEP_EXPIRED_SECONDS = 7 * 24 * 3600;
 export class SessionRecord {
   _id!: Types.ObjectId;
 
-  @Prop({ type: Types.ObjectId, required: true })
+  @Prop({ type: SchemaTypes.ObjectId, required: true })
   user_id!: Types.ObjectId;
 
   @Prop({ type: Number, required: true })
