@@ -60,4 +60,21 @@ describe('Slots', () => {
     task('c')?.finish();
     await c;
   });
+
+  it('never runs more than its limit, however tasks come and go', async () => {
+    const slots = new Slots(3, 1000, full);
+    let running = 0;
+    let most = 0;
+    const task = async (turns: number): Promise<void> => {
+      running += 1;
+      most = Math.max(most, running);
+      for (let n = 0; n < turns; n += 1) await Promise.resolve();
+      running -= 1;
+      if (turns === 2) throw new Error('two');
+    };
+    await Promise.allSettled(Array.from({ length: 200 }, (_, n) => slots.run(() => task(n % 7))));
+    expect([running, most]).toEqual([0, 3]);
+    await Promise.allSettled(Array.from({ length: 200 }, (_, n) => slots.run(() => task(n % 7))));
+    expect([running, most]).toEqual([0, 3]);
+  });
 });
