@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
+import { Collection, Index, stored } from './collection';
+import { type Value, value } from './value';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL UNIQUE, uuid BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS indexes (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, name TEXT NOT NULL, spec BLOB NOT NULL, multikey INTEGER NOT NULL);
+`;
+
+/**
+ * The collections and indexes of one SQLite file. Writes gather in one transaction, which `commit` makes durable: whoever writes
+ * acknowledges after it.
+ */
+export class Catalog {
+  private readonly db: DatabaseSync;
+  private collections = new Map<string, Collection>();
+  private writing = false;
+
+  constructor(file: string) {
+    this.db = new DatabaseSync(file);
+    this.db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;`);
+    this.db.exec(SCHEMA);
+    this.load();
+  }
+
+  private load(): void {
+    this.collections = new Map();
+    for (const row of this.db.prepare('SELECT id, namespace, uuid FROM collections ORDER BY id').all()) {
+      const { id, namespace, uuid } = row as { id: number; namespace: string; uuid: Uint8Array };
+      const indexes = this.db
+        .prepare('SELECT id, name, spec, multikey FROM indexes WHERE collection = ? ORDER BY id')
+        .all(id)
+        .map((each) => each as { id: number; name: string; spec: Uint8Array; multikey: number })
+        .map((each) => new Index(this.db, each.id, each.name, stored(each.spec), `documents_${id}`, each.multikey === 1));
+      this.collections.set(namespace, new Collection(this.db, id, namespace, Buffer.from(uuid), indexes));
+    }
+  }
+
+  /** Whether something is written that `commit` has not made durable. */
+  get dirty(): boolean {
+    return this.writing;
+  }
+
+  /** To be called before every write. */
+  begin(): void {
+    if (this.writing) return;
+    this.db.exec('BEGIN IMMEDIATE');
+    this.writing = true;
+  }
+
+  /** @throws when the disk refuses; nothing of the transaction is then kept */
+  commit(): void {
+    if (!this.writing) return;
+    try {
+      this.db.exec('COMMIT');
+      this.writing = false;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
+  rollback(): void {
+    if (!this.writing) return;
+    this.writing = false;
+    for (const collection of this.collections.values()) collection.dropped = true; // open cursors end
+    if (this.db.isTransaction) this.db.exec('ROLLBACK');
+    this.load();
+  }
+
+  all(): readonly Collection[] {
+    return [...this.collections.values()];
+  }
+
+  find(namespace: string): Collection | undefined {
+    return this.collections.get(namespace);
+  }
+
+  create(namespace: string): Collection {
+    this.begin();
+    const uuid = randomBytes(16);
+    uuid[6] = (uuid[6]! & 0x0f) | 0x40;
+    uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+    const { lastInsertRowid } = this.db.prepare('INSERT INTO collections (namespace, uuid) VALUES (?, ?)').run(namespace, uuid);
+    const id = Number(lastInsertRowid);
+    this.db.exec(`CREATE TABLE documents_${id} (rid INTEGER PRIMARY KEY, doc BLOB NOT NULL)`);
+    const collection = new Collection(this.db, id, namespace, uuid, []);
+    this.collections.set(namespace, collection);
+    this.createIndex(collection, value({ v: 2, key: { _id: 1 }, name: '_id_' }));
+    return collection;
+  }
+
+  drop(collection: Collection): void {
+    this.begin();
+    for (const index of [...collection.indexes]) this.dropIndex(collection, index);
+    this.db.exec(`DROP TABLE ${collection.table}`);
+    this.db.prepare('DELETE FROM collections WHERE id = ?').run(collection.id);
+    collection.dropped = true;
+    this.collections.delete(collection.namespace);
+  }
+
+  /** @throws MongoError 11000 or 171 when the documents do not suit it; nothing is then kept */
+  createIndex(collection: Collection, spec: Value): void {
+    this.begin();
+    this.db.exec('SAVEPOINT building');
+    try {
+      const name = spec.get('name')!.text;
+      const insertion = this.db.prepare('INSERT INTO indexes (collection, name, spec, multikey) VALUES (?, ?, ?, 0)');
+      const id = Number(insertion.run(collection.id, name, spec.bytes).lastInsertRowid);
+      this.db.exec(`CREATE TABLE index_${id} (key BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (key, rid)) WITHOUT ROWID`);
+      const index = new Index(this.db, id, name, spec, collection.table, false);
+      this.fill(index, collection);
+      collection.indexes.push(index);
+      this.db.exec('RELEASE building');
+    } catch (error) {
+      this.db.exec('ROLLBACK TO building; RELEASE building');
+      throw error;
+    }
+  }
+
+  private fill(index: Index, collection: Collection): void {
+    for (let last = -1; ;) {
+      const rows = collection.after(last, 500);
+      for (const [, rid, doc] of rows) {
+        for (const { key, entry } of index.keys(stored(doc)).values()) {
+          if (index.unique && index.holder(key) !== undefined) throw index.duplicate(collection.namespace, entry);
+          index.add(key, rid);
+        }
+        last = rid;
+      }
+      if (rows.length < 500) return;
+    }
+  }
+
+  dropIndex(collection: Collection, index: Index): void {
+    this.begin();
+    this.db.exec(`DROP TABLE ${index.table}`);
+    this.db.prepare('DELETE FROM indexes WHERE id = ?').run(index.id);
+    index.dropped = true;
+    collection.indexes.splice(collection.indexes.indexOf(index), 1);
+  }
+
+  close(): void {
+    this.commit();
+    this.db.close();
+  }
+}

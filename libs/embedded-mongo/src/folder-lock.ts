@@ -1,0 +1,90 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+/** Who holds the folder. */
+export interface Holder {
+  readonly pid: number;
+  /** ISO 8601 */
+  readonly since: string;
+  readonly socketPath: string;
+  readonly url: string;
+}
+
+/** Another process (or another server of this one) has the folder open. */
+export class FolderLockedError extends Error {
+  override readonly name = 'FolderLockedError';
+  readonly pid: number | null;
+  readonly since: string | null;
+  readonly socketPath: string | null;
+  /** Where to connect to the holder instead; null when it has not said yet. */
+  readonly url: string | null;
+
+  constructor(
+    readonly directory: string,
+    holder: Holder | null,
+  ) {
+    const who = holder ? `process ${holder.pid} since ${holder.since}` : 'another process';
+    super(`The database folder ${directory} is in use by ${who}. Stop it, or use another DATA_DIR.`);
+    this.pid = holder?.pid ?? null;
+    this.since = holder?.since ?? null;
+    this.socketPath = holder?.socketPath ?? null;
+    this.url = holder?.url ?? null;
+  }
+}
+
+const LOCK = 'lock.sqlite';
+const HOLDER = 'holder.json';
+
+/** Held through the operating system, which lets go of it however the process ends. */
+export class FolderLock {
+  private constructor(
+    private readonly directory: string,
+    private readonly db: DatabaseSync,
+  ) {}
+
+  /** @throws FolderLockedError */
+  static take(directory: string): FolderLock {
+    const db = new DatabaseSync(join(directory, LOCK), { timeout: 0 });
+    try {
+      db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    } catch (error) {
+      db.close();
+      if (!isBusy(error)) throw error;
+      throw new FolderLockedError(directory, readHolder(directory));
+    }
+    rmSync(join(directory, HOLDER), { force: true });
+    return new FolderLock(directory, db);
+  }
+
+  announce(holder: Holder): void {
+    const file = join(this.directory, HOLDER);
+    writeFileSync(`${file}.new`, JSON.stringify(holder), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  }
+
+  release(): void {
+    rmSync(join(this.directory, HOLDER), { force: true });
+    this.db.close();
+  }
+}
+
+/** SQLITE_BUSY */
+function isBusy(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'errcode' in error && error.errcode === 5;
+}
+
+function readHolder(directory: string): Holder | null {
+  try {
+    const read: unknown = JSON.parse(readFileSync(join(directory, HOLDER), 'utf8'));
+    return isHolder(read) ? read : null;
+  } catch {
+    return null; // it has the folder, but has not said who it is
+  }
+}
+
+function isHolder(read: unknown): read is Holder {
+  if (typeof read !== 'object' || read === null) return false;
+  const { pid, since, socketPath, url } = read as Record<string, unknown>;
+  return typeof pid === 'number' && [since, socketPath, url].every((each) => typeof each === 'string');
+}

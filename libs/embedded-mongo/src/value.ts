@@ -1,0 +1,241 @@
+import { isUtf8 } from 'node:buffer';
+import { onDemand } from 'bson';
+import { MongoError } from './errors';
+
+/** BSON type bytes (bsonspec.org). */
+export const T = {
+  DOUBLE: 1,
+  STRING: 2,
+  OBJECT: 3,
+  ARRAY: 4,
+  BINARY: 5,
+  UNDEFINED: 6,
+  OBJECT_ID: 7,
+  BOOL: 8,
+  DATE: 9,
+  NULL: 10,
+  REGEX: 11,
+  DB_POINTER: 12,
+  CODE: 13,
+  SYMBOL: 14,
+  CODE_WITH_SCOPE: 15,
+  INT: 16,
+  TIMESTAMP: 17,
+  LONG: 18,
+  DECIMAL: 19,
+  MAX_KEY: 127,
+  MIN_KEY: 255,
+} as const;
+
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  1: 'double',
+  2: 'string',
+  3: 'object',
+  4: 'array',
+  5: 'binData',
+  6: 'undefined',
+  7: 'objectId',
+  8: 'bool',
+  9: 'date',
+  10: 'null',
+  11: 'regex',
+  12: 'dbPointer',
+  13: 'javascript',
+  14: 'symbol',
+  15: 'javascriptWithScope',
+  16: 'int',
+  17: 'timestamp',
+  18: 'long',
+  19: 'decimal',
+  127: 'maxKey',
+  255: 'minKey',
+};
+
+export type Field = readonly [name: string, value: Value];
+
+/**
+ * A BSON value as it stands in its document: type byte and bytes. It is never turned into a JavaScript value and back, so that
+ * whatever is not changed keeps its type and its bytes.
+ */
+export class Value {
+  private parsed: readonly Field[] | undefined;
+
+  constructor(
+    readonly type: number,
+    private readonly source: Buffer,
+    private readonly start = 0,
+    readonly length = source.length,
+  ) {}
+
+  get bytes(): Buffer {
+    return this.source.subarray(this.start, this.start + this.length);
+  }
+
+  get typeName(): string {
+    return TYPE_NAMES[this.type] ?? `type ${this.type}`;
+  }
+
+  get isNumber(): boolean {
+    return this.type === T.INT || this.type === T.DOUBLE || this.type === T.LONG || this.type === T.DECIMAL;
+  }
+
+  /** The fields of a document or an array, in order. */
+  get fields(): readonly Field[] {
+    return (this.parsed ??= this.parse());
+  }
+
+  private parse(): Field[] {
+    const fields: Field[] = [];
+    for (const [type, nameStart, nameLength, start, length] of onDemand.parseToElements(this.source, this.start)) {
+      const name = this.source.toString('utf8', nameStart, nameStart + nameLength);
+      fields.push([name, new Value(type, this.source, start, length)]);
+    }
+    return fields;
+  }
+
+  get(name: string): Value | undefined {
+    for (const field of this.fields) if (field[0] === name) return field[1];
+    return undefined;
+  }
+
+  /** The text of a string, symbol or code. */
+  get text(): string {
+    return this.source.toString('utf8', this.start + 4, this.start + this.length - 1);
+  }
+
+  /** int, double and long as a JavaScript number (a long may lose digits); a decimal is NaN here. */
+  get number(): number {
+    switch (this.type) {
+      case T.INT:
+        return this.source.readInt32LE(this.start);
+      case T.DOUBLE:
+        return this.source.readDoubleLE(this.start);
+      case T.LONG:
+      case T.DATE:
+        return Number(this.source.readBigInt64LE(this.start));
+      default:
+        return Number.NaN;
+    }
+  }
+
+  /** int, long, date (signed) and timestamp (unsigned) as an integer. */
+  get bigint(): bigint {
+    if (this.type === T.INT) return BigInt(this.source.readInt32LE(this.start));
+    return this.type === T.TIMESTAMP ? this.source.readBigUInt64LE(this.start) : this.source.readBigInt64LE(this.start);
+  }
+
+  /** MongoDB's notion of a true option: every number but zero, and everything but false, null and undefined. */
+  get truthy(): boolean {
+    if (this.type === T.BOOL) return this.source[this.start] === 1;
+    if (this.type === T.DECIMAL) throw new MongoError(2, 'a decimal is not taken for a truth value here');
+    if (this.isNumber) return this.number !== 0;
+    return this.type !== T.NULL && this.type !== T.UNDEFINED;
+  }
+
+  /** The same type and bytes. */
+  same(other: Value): boolean {
+    return this.type === other.type && this.bytes.equals(other.bytes);
+  }
+}
+
+/** What stands for a value when a document is written: JavaScript numbers become int where they can, else double. */
+export type Plain =
+  Value | string | number | bigint | boolean | null | Date | readonly Plain[] | { readonly [name: string]: Plain };
+
+export const NULL = new Value(T.NULL, Buffer.alloc(0));
+
+export function value(plain: Plain): Value {
+  if (plain instanceof Value) return plain;
+  if (plain === null) return NULL;
+  if (typeof plain === 'string') {
+    const out = Buffer.allocUnsafe(Buffer.byteLength(plain) + 5);
+    out.writeInt32LE(out.length - 4);
+    out.write(plain, 4);
+    out[out.length - 1] = 0;
+    return new Value(T.STRING, out);
+  }
+  if (typeof plain === 'number')
+    return Number.isInteger(plain) && plain === (plain | 0) && !Object.is(plain, -0) ? int(plain) : double(plain);
+  if (typeof plain === 'bigint') return long(plain);
+  if (typeof plain === 'boolean') return new Value(T.BOOL, Buffer.from([plain ? 1 : 0]));
+  if (plain instanceof Date) return new Value(T.DATE, long(BigInt(plain.getTime())).bytes);
+  if (isList(plain)) return array(plain.map(value));
+  return document(Object.entries(plain).map(([name, each]) => [name, value(each)]));
+}
+
+function isList(plain: object): plain is readonly Plain[] {
+  return Array.isArray(plain);
+}
+
+export function int(number: number): Value {
+  const out = Buffer.allocUnsafe(4);
+  out.writeInt32LE(number);
+  return new Value(T.INT, out);
+}
+
+export function double(number: number): Value {
+  const out = Buffer.allocUnsafe(8);
+  out.writeDoubleLE(number);
+  return new Value(T.DOUBLE, out);
+}
+
+export function long(number: bigint): Value {
+  const out = Buffer.allocUnsafe(8);
+  out.writeBigInt64LE(number);
+  return new Value(T.LONG, out);
+}
+
+export function document(fields: Iterable<Field>): Value {
+  return new Value(T.OBJECT, encode(fields));
+}
+
+export function array(items: readonly Value[]): Value {
+  return new Value(T.ARRAY, encode(items.map((item, index) => [String(index), item])));
+}
+
+function encode(fields: Iterable<Field>): Buffer {
+  const parts: Buffer[] = [];
+  let length = 5;
+  for (const [name, { type, bytes }] of fields) {
+    const head = Buffer.allocUnsafe(Buffer.byteLength(name) + 2);
+    head[0] = type;
+    head.write(name, 1);
+    head[head.length - 1] = 0;
+    parts.push(head, bytes);
+    length += head.length + bytes.length;
+  }
+  const size = Buffer.allocUnsafe(4);
+  size.writeInt32LE(length);
+  return Buffer.concat([size, ...parts, ZERO], length);
+}
+
+const ZERO = Buffer.alloc(1);
+const DEEPEST = 180;
+
+/**
+ * Checks a document that came from outside, to its last leaf.
+ * @throws MongoError 22 (InvalidBSON) for bytes that are no BSON, 15 (Overflow) for nesting beyond MongoDB's limit, 2 for the
+ * deprecated types, which are refused
+ */
+export function validate(checked: Value, depth = 1): void {
+  if (depth > DEEPEST) throw new MongoError(15, `BSONObj exceeds maximum nested object depth: ${DEEPEST}`);
+  let fields;
+  try {
+    fields = checked.fields;
+  } catch (error) {
+    throw new MongoError(22, `invalid BSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  for (const [name, { type, bytes }] of fields) {
+    if (name.includes('\uFFFD')) throw new MongoError(22, 'a field name is not UTF-8, or holds U+FFFD');
+    if (type === T.UNDEFINED || type === T.DB_POINTER)
+      throw new MongoError(2, `the deprecated BSON type of field '${name}' is refused`);
+    if (type === T.STRING || type === T.SYMBOL || type === T.CODE) {
+      if (bytes.length < 5 || bytes[bytes.length - 1] !== 0)
+        throw new MongoError(22, `the string in field '${name}' does not end in zero`);
+      if (!isUtf8(bytes.subarray(4))) throw new MongoError(22, `the string in field '${name}' is not UTF-8`);
+    }
+    if (type === T.BOOL && (bytes[0] ?? 2) > 1) throw new MongoError(22, `the boolean in field '${name}' is neither 0 nor 1`);
+    if (type === T.CODE_WITH_SCOPE) throw new MongoError(2, `the deprecated BSON type of field '${name}' is refused`);
+  }
+  for (const [, each] of fields) if (each.type === T.OBJECT || each.type === T.ARRAY) validate(each, depth + 1);
+}
