@@ -37,7 +37,10 @@ export class RegistrationService {
     private readonly settings: AuthSettings,
   ) {}
 
-  /** @throws DomainError `validation_error | email_taken | username_taken | registration_closed` */
+  /**
+   * @param origin left out: not a request (the command line)
+   * @throws DomainError `validation_error | email_taken | username_taken | registration_closed`
+   */
   async register(registration: Registration, origin: RequestOrigin = NO_ORIGIN): Promise<User> {
     const { username, email, password } = registration;
     const fullName = registration.fullName?.trim() || null;
