@@ -1,6 +1,6 @@
 import { HttpSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
-import { ProblemDto, requestContext, validationPipe } from '@devpocket/http';
+import { PAGED_EXTENSION, ProblemDto, requestContext, validationPipe } from '@devpocket/http';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { json, type NextFunction, type Request, type Response } from 'express';
@@ -64,7 +64,21 @@ export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token or an API key' })
     .addSecurityRequirements('bearer')
     .build();
-  return SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] });
+  return withPageHeaders(SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] }));
+}
+
+const PAGE_HEADERS = {
+  'X-Total-Count': { description: 'How many there are in all', schema: { type: 'integer' as const } },
+  Link: { description: 'The next page as `<…>; rel="next"`; absent on the last', schema: { type: 'string' as const } },
+};
+
+/** A list's answer tells its page in headers, which no decorator can say beside the response's type. */
+function withPageHeaders(document: OpenAPIObject): OpenAPIObject {
+  for (const { get } of Object.values(document.paths)) {
+    const answer = get?.responses['200'];
+    if (get && PAGED_EXTENSION in get && answer && !('$ref' in answer)) answer.headers = PAGE_HEADERS;
+  }
+  return document;
 }
 
 function isJson(request: { readonly headers: { readonly 'content-type'?: string | undefined } }): boolean {

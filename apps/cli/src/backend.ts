@@ -8,7 +8,7 @@ export class Backend {
   constructor(private readonly settings: CliSettings) {}
 
   async use<T>(work: (services: Services) => Promise<T>): Promise<T> {
-    const { withServices } = await import('./backend.module');
+    const { withServices } = await import('./backend.module.js');
     return withServices(this.settings.get(), work);
   }
 }

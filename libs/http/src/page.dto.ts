@@ -7,7 +7,7 @@ import {
   type NestInterceptor,
   UseInterceptors,
 } from '@nestjs/common';
-import { ApiHeader, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiExtension, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 import { type Request, type Response } from 'express';
@@ -63,9 +63,9 @@ export class PageInterceptor implements NestInterceptor<Page<unknown>, readonly 
   }
 }
 
+/** The extension that marks a paged operation in the OpenAPI document; the edge adds its answer's headers there. */
+export const PAGED_EXTENSION = 'x-paged';
+
 /** Marks a route that returns a `Page`. */
 export const Paged = (): MethodDecorator =>
-  applyDecorators(
-    UseInterceptors(PageInterceptor),
-    ApiHeader({ name: 'X-Total-Count', description: 'in the answer: the total', required: false }),
-  );
+  applyDecorators(UseInterceptors(PageInterceptor), ApiExtension(PAGED_EXTENSION, true));
