@@ -114,16 +114,19 @@ describe('every answer', () => {
     expect((await api.call('GET', '//metrics', { token: 'wrong' })).status).toBe(401);
     const { body, status } = await api.call('GET', '//metrics', { token: METRICS_TOKEN });
     expect(status).toBe(200);
-    for (const name of [
-      'http_request_duration_seconds',
-      'devpocket_environments',
-      'devpocket_environment_start_seconds',
-      'devpocket_terminal_sessions',
-      'devpocket_terminal_output_bytes_total',
-      'devpocket_terminal_resume_total',
-      'devpocket_reconcile_lag_seconds',
-    ]) {
-      expect(body).toContain(`# TYPE ${name} `);
-    }
+    const types = String(body).match(/^# TYPE \S+/gm);
+    expect(types).toEqual(
+      expect.arrayContaining(
+        [
+          'http_request_duration_seconds',
+          'devpocket_environments',
+          'devpocket_environment_start_seconds',
+          'devpocket_terminal_sessions',
+          'devpocket_terminal_output_bytes_total',
+          'devpocket_terminal_resume_total',
+          'devpocket_reconcile_lag_seconds',
+        ].map((name) => `# TYPE ${name}`),
+      ),
+    );
   });
 });

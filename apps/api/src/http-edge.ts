@@ -1,6 +1,8 @@
 import { HttpSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
-import { PAGED_EXTENSION, ProblemDto, requestContext, validationPipe } from '@devpocket/http';
+import { PAGED_EXTENSION, ProblemDto, ProblemFilter, requestContext, validationPipe } from '@devpocket/http';
+import { NotFoundException } from '@nestjs/common';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { json, type NextFunction, type Request, type Response } from 'express';
@@ -51,6 +53,21 @@ export function dressHttpEdge(app: NestExpressApplication): void {
       jsonDocumentUrl: 'openapi.json',
       yamlDocumentUrl: 'openapi.yaml',
     });
+}
+
+/**
+ * What no route and no error handler of Nest's answered, both of which know only paths below the prefix. Call it when the app
+ * is initialised: it must come last.
+ */
+export function closeHttpEdge(app: NestExpressApplication): void {
+  const filter = app.get(ProblemFilter);
+  app.use((request: Request, response: Response, next: NextFunction) => {
+    filter.catch(new NotFoundException(), new ExecutionContextHost([request, response, next])).catch(next);
+  });
+  // Express tells an error handler by its four parameters.
+  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+    filter.catch(error, new ExecutionContextHost([request, response, next])).catch(next);
+  });
 }
 
 export function openApiDocument(app: NestExpressApplication): OpenAPIObject {

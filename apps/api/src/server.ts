@@ -12,7 +12,7 @@ import { createServer, type Server } from 'node:http';
 import { type Connection } from 'mongoose';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
-import { dressHttpEdge } from './http-edge';
+import { closeHttpEdge, dressHttpEdge } from './http-edge';
 import { RuntimeRegistrationPolicy } from './registration-policy';
 
 /** A server that listens; `stop` is graceful and bounded by SHUTDOWN_GRACE_SECONDS. */
@@ -42,6 +42,8 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     const connection = app.get<Connection>(getConnectionToken());
     await ensureIndexes(connection);
     app.get(HealthRegistry).register('database', () => ping(connection));
+    await app.init();
+    closeHttpEdge(app);
     await app.listen(settings.http.port, settings.http.host);
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
     const url = urlOf(settings.http.host, portOf(app.getHttpServer() as Server));

@@ -36,11 +36,12 @@ import { ServiceController } from './service.controller';
     HealthRegistry,
     MetricsRegistry,
     IdempotencyRepository,
-    { provide: APP_FILTER, useClass: ProblemFilter },
+    ProblemFilter,
+    { provide: APP_FILTER, useExisting: ProblemFilter },
     { provide: APP_GUARD, useClass: RateLimitGuard },
     { provide: APP_INTERCEPTOR, useClass: MetricsInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [EdgeLimiter, HealthRegistry, MetricsRegistry],
+  exports: [EdgeLimiter, HealthRegistry, MetricsRegistry, ProblemFilter],
 })
 export class HttpModule {}

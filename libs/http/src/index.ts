@@ -8,7 +8,7 @@ export { IdempotencyScope } from './idempotency';
 export { MetricsRegistry } from './metrics';
 export * from './page.dto';
 export * from './problem';
-export { sendProblem } from './problem.filter';
+export { ProblemFilter, sendProblem } from './problem.filter';
 export { ApiProblems, ProblemDto } from './problem.dto';
 export { RateLimit } from './rate-limit.guard';
 export * from './request-context';

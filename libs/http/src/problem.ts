@@ -90,14 +90,16 @@ function fromFramework(error: unknown): DomainError | null {
     }
   }
   if (error instanceof HttpException) {
+    const inner = error.cause === undefined ? null : fromFramework(error.cause);
+    if (inner) return inner;
     const status = error.getStatus();
     if (status === 404) return DomainError.notFound('Route');
-    if (status === 400) return new DomainError('malformed', 'malformed_json', error.message);
+    // A path with a broken percent-encoding names nothing.
+    if (status === 400 && error.message.startsWith('Failed to decode param')) return DomainError.notFound('Route');
+    if (status === 400) return new DomainError('malformed', 'malformed_json', 'The body is not valid JSON');
     if (status === 401) return new DomainError('unauthenticated', 'token_invalid', 'Not authenticated');
     if (status === 403) return new DomainError('forbidden', 'forbidden', 'Not allowed');
   }
-  // A path that is no valid percent-encoding: Express answers 400 with a URIError.
-  if (error instanceof URIError) return DomainError.notFound('Route');
   return null;
 }
 

@@ -20,9 +20,12 @@ export function allowedMethods(request: Request): readonly string[] {
     !Array.isArray(router.stack)
   )
     return [];
+  // Not `request.path`: that is cut where the router is mounted.
+  const path = request.originalUrl.split('?')[0] ?? '';
   const methods = new Set<string>();
   for (const layer of router.stack) {
-    if (!isLayer(layer) || !layer.route || !matches(layer, request.path)) continue;
+    // What takes every method is a catch-all, not a route.
+    if (!isLayer(layer) || !layer.route || 'trace' in layer.route.methods || !matches(layer, path)) continue;
     for (const method of Object.keys(layer.route.methods)) if (method !== '_all') methods.add(method.toUpperCase());
   }
   if (methods.has('GET')) methods.add('HEAD');
