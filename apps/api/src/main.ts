@@ -1,9 +1,13 @@
-import { loadSettings, SettingsError } from '@devpocket/config';
+import { loadSettings } from '@devpocket/config';
+import { hasCode } from '@devpocket/kernel';
 import { runtimeDrivers } from './runtime-drivers';
 import { type RunningServer, startServer } from './server';
 
+let debug = false;
+
 async function main(): Promise<void> {
   const settings = loadSettings();
+  debug = settings.app.debug;
   const server = await startServer(settings, () => runtimeDrivers(settings.runtime));
   greet(server);
   let stopping = false;
@@ -12,10 +16,7 @@ async function main(): Promise<void> {
     stopping = true;
     server.stop(signal).then(
       () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`DevPocket did not stop cleanly: ${String(error)}\n`);
-        process.exit(1);
-      },
+      (error: unknown) => fail('DevPocket did not stop cleanly: ', error),
     );
   };
   process.on('SIGINT', () => stop('SIGINT'));
@@ -35,12 +36,12 @@ function greet({ summary, warnings }: RunningServer): void {
   process.stdout.write(lines.join('\n') + '\n');
 }
 
-main().catch((error: unknown) => {
-  const told = error instanceof SettingsError || (error instanceof Error && !process.env.DEBUG);
-  process.stderr.write(
-    told
-      ? `${error instanceof Error ? error.message : ''}\n`
-      : `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+/** A sentence for the person who started it; the stack only with DEBUG=true. */
+function fail(prefix: string, error: unknown): never {
+  const message = error instanceof Error ? ((debug ? error.stack : undefined) ?? error.message) : String(error);
+  const hint = hasCode(error, 'EADDRINUSE') ? '. Another server listens there: stop it, or set PORT' : '';
+  process.stderr.write(`${prefix}${message}${hint}\n`);
   process.exit(1);
-});
+}
+
+main().catch((error: unknown) => fail('', error));

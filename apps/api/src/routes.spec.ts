@@ -66,7 +66,8 @@ function join(...parts: readonly string[]): string {
     .join('/')}`;
 }
 
-const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [String(value ?? '')]);
+/** Nest's path metadata: one path or several. */
+const listOf = (value: unknown): string[] => [value].flat().map((path) => (typeof path === 'string' ? path : ''));
 
 describe('the routes of the built app', () => {
   const api = new TestApi(() => [new FakeDriver({ clock: new SystemClock() })]);

@@ -1,4 +1,4 @@
-import { RuntimeSettings } from '@devpocket/config';
+import { type RuntimeSettings } from '@devpocket/config';
 import { type RuntimeDriver } from '@devpocket/runtime';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';

@@ -1,4 +1,4 @@
-import { HttpSettings, type Settings } from '@devpocket/config';
+import { type HttpSettings, type Settings } from '@devpocket/config';
 import { RegistrationGate } from '@devpocket/auth';
 import { DatabaseHandle, ensureIndexes } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
@@ -46,7 +46,7 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     closeHttpEdge(app);
     await app.listen(settings.http.port, settings.http.host);
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
-    const url = urlOf(settings.http.host, portOf(app.getHttpServer() as Server));
+    const url = urlOf(settings.http.host, portOf(app.getHttpServer()));
     const database = app.get(DatabaseHandle);
     return {
       app,
@@ -84,7 +84,7 @@ function closeWith(app: INestApplicationContext & { close(signal?: string): Prom
 
 /** A runtime that gives every caller this machine's user may not be reached from elsewhere. */
 function refuseExposure(http: HttpSettings, runtimes: RuntimeRegistry): void {
-  const loopback = http.host === 'localhost' || http.host === '::1' || /^127\./.test(http.host);
+  const loopback = http.host === 'localhost' || http.host === '::1' || http.host.startsWith('127.');
   if (loopback || runtimes.reports().every((report) => report.exposable)) return;
   throw new Error(
     `HOST=${http.host}: the local runtime has no sandbox here, so the server listens on loopback only. Install bubblewrap, or set HOST=127.0.0.1`,
