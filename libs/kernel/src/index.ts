@@ -4,3 +4,4 @@ export * from './error-code';
 export * from './id';
 export * from './loop';
 export * from './page';
+export * from './region';

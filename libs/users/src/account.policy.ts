@@ -8,9 +8,7 @@ export interface TextRule {
   readonly holds: (text: string) => boolean;
 }
 
-/** Where a user wants to be by default; the regions that clusters can be in (contract §5). */
-export const REGIONS = ['us-east', 'us-west', 'eu-central', 'asia-pacific'] as const;
-export type Region = (typeof REGIONS)[number];
+export { type Region, REGIONS } from '@devpocket/kernel';
 
 /** bcrypt reads no further; a longer password would be cut in silence. */
 export const PASSWORD_MAX_BYTES = 72;

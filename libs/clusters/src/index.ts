@@ -1,0 +1,2 @@
+export * from './clusters.module';
+export * from './clusters.service';

@@ -1,0 +1,350 @@
+import { ToInteger, PageQuery } from '@devpocket/http';
+import { REGIONS, type Region } from '@devpocket/kernel';
+import { PHASES, type Phase, STATUS_REASONS, type StatusReason } from '@devpocket/runtime';
+import { type TicketPurpose } from '@devpocket/shared-state';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform, Type } from 'class-transformer';
+import {
+  IsIn,
+  IsInt,
+  IsISO8601,
+  IsObject,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import { type DesiredStatus, STATUSES, type Status } from './environment';
+
+const NAME = /^(?!-)[A-Za-z0-9_-]{1,50}(?<!-)$/;
+const NAME_MESSAGE = 'must be 1–50 of letters, digits, - and _, not beginning or ending with -';
+const given = (_object: unknown, value: unknown): boolean => value !== undefined;
+
+export class ResourcesInput {
+  @ApiPropertyOptional({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(32)
+  cpu?: string;
+
+  @ApiPropertyOptional({ type: 'string', example: '1Gi' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(32)
+  memory?: string;
+
+  @ApiPropertyOptional({ type: 'string', example: '5Gi' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(32)
+  storage?: string;
+}
+
+export class CreateEnvironmentDto {
+  @ApiProperty({ type: 'string', pattern: NAME.source, description: 'Unique among the caller’s; kept in lower case' })
+  @Matches(NAME, { message: `name ${NAME_MESSAGE}`, context: { code: 'invalid_name' } })
+  name!: string;
+
+  @ApiProperty({ type: 'string', example: 'ubuntu' })
+  @IsString()
+  @Length(1, 50)
+  template!: string;
+
+  @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true })
+  @IsOptional()
+  @IsString()
+  @MaxLength(500)
+  description?: string | null;
+
+  @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true, description: 'Only for the template `custom`' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 500)
+  image?: string | null;
+
+  @ApiPropertyOptional({ type: ResourcesInput })
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => ResourcesInput)
+  resources?: ResourcesInput;
+
+  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'At most 100, 32 KiB in all' })
+  @IsOptional()
+  @IsObject()
+  environment_variables?: Record<string, string>;
+
+  @ApiPropertyOptional({ type: 'string', enum: [...REGIONS, null], nullable: true })
+  @IsOptional()
+  @IsIn(REGIONS, { context: { code: 'invalid_region' } })
+  region?: Region | null;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true, description: 'Null: the plan’s; 0: never (plan admin)' })
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(100_000)
+  auto_stop_minutes?: number | null;
+}
+
+export class ChangeEnvironmentDto {
+  @ApiPropertyOptional({ type: 'string', pattern: NAME.source })
+  @ValidateIf(given)
+  @Matches(NAME, { message: `name ${NAME_MESSAGE}`, context: { code: 'invalid_name' } })
+  name?: string;
+
+  @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true })
+  @IsOptional()
+  @IsString()
+  @MaxLength(500)
+  description?: string | null;
+
+  @ApiPropertyOptional({ type: ResourcesInput })
+  @ValidateIf(given)
+  @IsObject()
+  @ValidateNested()
+  @Type(() => ResourcesInput)
+  resources?: ResourcesInput;
+
+  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'Replaces all' })
+  @ValidateIf(given)
+  @IsObject()
+  environment_variables?: Record<string, string>;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true })
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(100_000)
+  auto_stop_minutes?: number | null;
+}
+
+export class KeepAliveDto {
+  @ApiProperty({ type: 'integer', minimum: 1, maximum: 240 })
+  @IsInt()
+  @Min(1)
+  @Max(240)
+  minutes!: number;
+}
+
+export class EnvironmentQuery extends PageQuery {
+  @ApiPropertyOptional({ type: 'string', enum: STATUSES })
+  @IsOptional()
+  @IsIn(STATUSES, { context: { code: 'invalid_status' } })
+  status?: Status;
+
+  @ApiPropertyOptional({ type: 'string' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(50)
+  template?: string;
+}
+
+export class MetricsQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 168, default: 24 })
+  @IsOptional()
+  @ToInteger()
+  @IsInt()
+  @Min(1)
+  @Max(168)
+  hours?: number;
+}
+
+export class LogsQuery {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 1000, default: 100 })
+  @IsOptional()
+  @ToInteger()
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  lines?: number;
+
+  @ApiPropertyOptional({ type: 'string', format: 'date-time' })
+  @IsOptional()
+  @IsISO8601({ strict: true })
+  since?: string;
+
+  @ApiPropertyOptional({ type: 'string', description: 'The cursor of a line: those that follow it' })
+  @IsOptional()
+  @Matches(/^[\x21-\x7e]{1,128}$/, { message: 'after must be the cursor of a line', context: { code: 'invalid_cursor' } })
+  after?: string;
+}
+
+export class TicketRequestDto {
+  @ApiProperty({ type: 'string', enum: ['terminal', 'logs', 'events'] })
+  @IsIn(['terminal', 'logs', 'events'], { context: { code: 'invalid_purpose' } })
+  purpose!: TicketPurpose;
+
+  @ApiPropertyOptional({ type: 'string', nullable: true, description: 'Needed for `terminal` and `logs`' })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  @IsString()
+  @MaxLength(64)
+  environment_id?: string | null;
+}
+
+export class TicketDto {
+  @ApiProperty({ type: 'string' })
+  ticket!: string;
+  @ApiProperty({ type: 'integer', description: 'Seconds' })
+  expires_in!: number;
+}
+
+export class MessageDto {
+  @ApiProperty({ type: 'string' })
+  message!: string;
+}
+
+export class EnvironmentResourcesDto {
+  @ApiProperty({ type: 'string', example: '500m' })
+  cpu!: string;
+  @ApiProperty({ type: 'string', example: '1Gi' })
+  memory!: string;
+  @ApiProperty({ type: 'string', example: '5Gi' })
+  storage!: string;
+}
+
+/** Contract §4. */
+export class EnvironmentDto {
+  @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{24}$' })
+  id!: string;
+  @ApiProperty({ type: 'string' })
+  user_id!: string;
+  @ApiProperty({ type: 'string' })
+  name!: string;
+  @ApiProperty({ type: 'string', nullable: true })
+  description!: string | null;
+  @ApiProperty({ type: 'string' })
+  template!: string;
+  @ApiProperty({ type: 'string', nullable: true })
+  image!: string | null;
+  @ApiProperty({ type: 'string', enum: STATUSES })
+  status!: Status;
+  @ApiProperty({ type: 'string', enum: ['running', 'stopped', 'deleted'] })
+  desired_status!: DesiredStatus;
+  @ApiProperty({ type: 'string', enum: [...PHASES, null], nullable: true })
+  phase!: Phase | null;
+  @ApiProperty({ type: 'integer', minimum: 0, maximum: 100, nullable: true })
+  progress!: number | null;
+  @ApiProperty({ type: 'string', enum: [...STATUS_REASONS, null], nullable: true })
+  status_reason!: StatusReason | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  status_message!: string | null;
+  @ApiProperty({ type: 'integer' })
+  status_version!: number;
+  @ApiProperty({ type: 'boolean' })
+  retryable!: boolean;
+  @ApiProperty({ type: EnvironmentResourcesDto })
+  resources!: EnvironmentResourcesDto;
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
+  environment_variables!: Record<string, string>;
+  @ApiProperty({ type: 'string', enum: [...REGIONS, null], nullable: true })
+  region!: Region | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  cluster_id!: string | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  external_url!: string | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  web_port!: number | null;
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  created_at!: string;
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  updated_at!: string;
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  started_at!: string | null;
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  last_accessed!: string | null;
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  last_activity_at!: string | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  auto_stop_minutes!: number | null;
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  stop_at!: string | null;
+  @ApiProperty({ type: 'number', nullable: true, description: 'Percent of the limit, as the next two' })
+  cpu_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  memory_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  storage_usage!: number | null;
+}
+
+export class ChangedEnvironmentDto extends EnvironmentDto {
+  @ApiProperty({
+    type: [String],
+    enum: ['resources', 'environment_variables'],
+    description: 'What takes effect only with a restart',
+  })
+  restart_required!: string[];
+}
+
+export class StartedEnvironmentDto {
+  @ApiProperty({ type: 'string' })
+  message!: string;
+  @ApiProperty({ type: EnvironmentDto })
+  environment!: EnvironmentDto;
+}
+
+export class MetricDto {
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  timestamp!: string;
+  @ApiProperty({ type: 'number', nullable: true })
+  cpu_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  memory_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  storage_usage!: number | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  network_rx!: number | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  network_tx!: number | null;
+  @ApiProperty({ type: 'integer' })
+  active_connections!: number;
+}
+
+export class MetricsDto {
+  @ApiProperty({ type: 'string' })
+  environment_id!: string;
+  @ApiProperty({ type: 'number', nullable: true })
+  cpu_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  memory_usage!: number | null;
+  @ApiProperty({ type: 'number', nullable: true })
+  storage_usage!: number | null;
+  @ApiProperty({ type: [MetricDto], description: 'Oldest first, at most 500' })
+  metrics!: MetricDto[];
+}
+
+export class LogDto {
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  timestamp!: string;
+  @ApiProperty({ type: 'string', enum: ['debug', 'info', 'warn', 'error'] })
+  level!: string;
+  @ApiProperty({ type: 'string' })
+  message!: string;
+  @ApiProperty({ type: 'string', enum: ['system', 'startup', 'container'] })
+  source!: string;
+  @ApiProperty({ type: 'string' })
+  cursor!: string;
+}
+
+export class LogsDto {
+  @ApiProperty({ type: 'string' })
+  environment_id!: string;
+  @ApiProperty({ type: [LogDto], description: 'Oldest first' })
+  logs!: LogDto[];
+}
+
+export class HistoryDto {
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  timestamp!: string;
+  @ApiProperty({ type: 'string' })
+  type!: string;
+  @ApiProperty({ type: 'string', nullable: true })
+  reason!: string | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  message!: string | null;
+}

@@ -1,0 +1,185 @@
+import { type Seen, type Sighting } from '@devpocket/runtime';
+import { type Environment, type Failure, type Observed, type Shown, type Status, type Wanted } from './environment';
+
+/** What is wanted, with a generation that was given up told apart: its processes are to end, and only a request leaves it. */
+export type Aim = 'running' | 'ended' | 'stopped' | 'deleted';
+/** What is seen, with an incarnation that is not the wanted one told apart. */
+export type Sight = Seen | 'outdated' | 'lost';
+export type Step = 'settle' | 'wait' | 'start' | 'stop' | 'destroy' | 'forget' | 'fail';
+
+/** Every cell: a new aim or sight does not compile until all are decided. */
+export const STEPS: Readonly<Record<Aim, Readonly<Record<Sight, Step>>>> = {
+  running: {
+    absent: 'start',
+    stopped: 'start',
+    starting: 'wait',
+    running: 'settle',
+    stopping: 'wait',
+    failed: 'fail',
+    outdated: 'stop',
+    lost: 'fail',
+  },
+  ended: {
+    absent: 'settle',
+    stopped: 'settle',
+    starting: 'stop',
+    running: 'stop',
+    stopping: 'wait',
+    failed: 'stop',
+    outdated: 'stop',
+    lost: 'settle',
+  },
+  stopped: {
+    absent: 'settle',
+    stopped: 'settle',
+    starting: 'stop',
+    running: 'stop',
+    stopping: 'wait',
+    failed: 'stop',
+    outdated: 'stop',
+    lost: 'settle',
+  },
+  deleted: {
+    absent: 'forget',
+    stopped: 'destroy',
+    starting: 'destroy',
+    running: 'destroy',
+    stopping: 'destroy',
+    failed: 'destroy',
+    outdated: 'destroy',
+    lost: 'forget',
+  },
+};
+
+export function aimOf(wanted: Wanted, observed: Observed): Aim {
+  return wanted.desired === 'running' && observed.failure?.generation === wanted.generation ? 'ended' : wanted.desired;
+}
+
+const ALIVE: ReadonlySet<Seen> = new Set<Seen>(['starting', 'running', 'stopping', 'failed']);
+
+/** Of a generation that was begun nothing is left: it ended by itself. Of an older one something still lives. */
+export function sightOf(sighting: Sighting, wanted: Wanted, observed: Observed): Sight {
+  const incarnation = sighting.seen === 'absent' ? 0 : sighting.incarnation;
+  const begun = observed.begun === wanted.generation;
+  if (sighting.seen === 'absent') return begun ? 'lost' : 'absent';
+  if (sighting.seen === 'stopped') return begun && incarnation === wanted.generation ? 'lost' : 'stopped';
+  if (sighting.seen === 'stopping') return 'stopping';
+  return incarnation === wanted.generation ? sighting.seen : 'outdated';
+}
+
+/** `lost` matters to one that should run; what should not run has simply stopped. */
+export function decide(sighting: Sighting, wanted: Wanted, observed: Observed): Step {
+  const aim = aimOf(wanted, observed);
+  const sight = sightOf(sighting, wanted, observed);
+  if (aim === 'deleted' && sight === 'lost' && sighting.seen !== 'absent') return 'destroy';
+  return STEPS[aim][sight];
+}
+
+/** The sighting taken into what was seen before. `progress` never falls within a generation. */
+export function observe(before: Observed, sighting: Sighting, wanted: Wanted): Observed {
+  const incarnation = sighting.seen === 'absent' ? 0 : sighting.incarnation;
+  const current = incarnation === wanted.generation;
+  const running = current && sighting.seen === 'running';
+  const starting = current && sighting.seen === 'starting';
+  const further = starting && sighting.progress >= before.progress;
+  return {
+    ...before,
+    seen: sighting.seen,
+    incarnation,
+    phase: running ? 'ready' : further ? sighting.phase : before.phase,
+    progress: running ? 100 : further ? sighting.progress : before.progress,
+    begun: current && ALIVE.has(sighting.seen) ? wanted.generation : before.begun,
+    ranOnce: before.ranOnce || running,
+    startupFailed: running ? sighting.startupFailed : null,
+    unreachableSince: null,
+  };
+}
+
+/** Why a generation is given up, from a sighting that `decide` answered with `fail`. */
+export function failureOf(sighting: Sighting, wanted: Wanted): Failure {
+  const { generation } = wanted;
+  if (sighting.seen === 'failed')
+    return { generation, reason: sighting.reason, message: sighting.message, retryable: sighting.retryable };
+  const told = sighting.seen === 'stopped' ? sighting : null;
+  return {
+    generation,
+    reason: told?.reason ?? 'runtime_state_lost',
+    message: told?.message ?? 'Its processes ended without being asked to',
+    retryable: true,
+  };
+}
+
+/** The status that clients see: one pure function of both halves. */
+export function show(wanted: Wanted, observed: Observed): Shown {
+  const status = statusOf(wanted, observed);
+  const { failure } = observed;
+  const base = { status, phase: null, progress: null, reason: null, message: null, retryable: false };
+  const trouble = observed.unreachableSince
+    ? { reason: 'runtime_unreachable' as const, message: 'The runtime does not answer; nothing is known to have changed' }
+    : null;
+  switch (status) {
+    case 'error':
+      return failure
+        ? { ...base, reason: failure.reason, message: failure.message, retryable: failure.retryable, ...trouble }
+        : { ...base, reason: 'internal' };
+    case 'creating':
+    case 'starting':
+      return { ...base, phase: observed.phase, progress: observed.progress, ...trouble };
+    case 'running': {
+      const startup =
+        observed.startupFailed === null ? null : { reason: 'startup_failed' as const, message: observed.startupFailed };
+      return { ...base, phase: 'ready', progress: 100, ...startup, ...trouble };
+    }
+    case 'stopping':
+    case 'deleting':
+      return { ...base, reason: observed.overdue ?? wanted.why, ...trouble };
+    case 'stopped':
+      return { ...base, reason: wanted.why, ...trouble };
+  }
+}
+
+function statusOf(wanted: Wanted, observed: Observed): Status {
+  const alive = ALIVE.has(observed.seen);
+  switch (aimOf(wanted, observed)) {
+    case 'deleted':
+      return 'deleting';
+    case 'ended':
+      return 'error';
+    case 'stopped':
+      return alive ? 'stopping' : 'stopped';
+    case 'running':
+      if (alive && observed.incarnation !== wanted.generation) return 'stopping';
+      if (observed.seen === 'running') return 'running';
+      return observed.ranOnce ? 'starting' : 'creating';
+  }
+}
+
+/** Active environments hold a place of the plan's `active`. */
+export function isActive(status: Status): boolean {
+  return status !== 'stopped' && status !== 'error' && status !== 'deleting';
+}
+
+export const NOTHING_SEEN: Observed = {
+  seen: 'absent',
+  incarnation: 0,
+  phase: 'queued',
+  progress: 0,
+  begun: 0,
+  ranOnce: false,
+  failure: null,
+  startupFailed: null,
+  unreachableSince: null,
+  overdue: null,
+};
+
+/** What a new wish makes of what was seen: the count of phase and progress begins anew with a generation. */
+export function withWish(
+  environment: Pick<Environment, 'wanted' | 'observed'>,
+  wish: Wanted,
+): { readonly wanted: Wanted; readonly observed: Observed; readonly shown: Shown } {
+  const fresh = wish.generation !== environment.wanted.generation;
+  const observed: Observed = fresh
+    ? { ...environment.observed, phase: 'queued', progress: 0, overdue: null }
+    : { ...environment.observed, overdue: null };
+  return { wanted: wish, observed, shown: show(wish, observed) };
+}

@@ -1,0 +1,89 @@
+import { type Plan } from '@devpocket/access';
+import { DomainError, type FieldError } from '@devpocket/kernel';
+import { type ResourceLimits } from '@devpocket/runtime';
+import { LIMIT_NAMES, PLAN_LIMITS } from '@devpocket/users';
+import { type Resources } from './environment';
+import { planLimitExceeded } from './environment.errors';
+import { bytes, cpuMillis } from './quantity.policy';
+
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const MOST_VARIABLES = 100;
+const MOST_VARIABLE_BYTES = 32 * 1024;
+
+/** @throws DomainError 422 naming each faulty resource */
+export function toLimits(resources: Resources): ResourceLimits {
+  const read = { cpu: cpuMillis(resources.cpu), memory: bytes(resources.memory), storage: bytes(resources.storage) };
+  const errors: FieldError[] = (['cpu', 'memory', 'storage'] as const)
+    .filter((name) => read[name] === null || read[name] <= 0)
+    .map((name) => ({
+      field: `resources.${name}`,
+      code: 'invalid_quantity',
+      message: `must be a Kubernetes quantity above zero, such as ${name === 'cpu' ? '500m or 2' : '512Mi or 1.5Gi'}; given: ${resources[name]}`,
+    }));
+  if (errors.length > 0) throw DomainError.invalid(...errors);
+  return { cpuMillis: read.cpu ?? 0, memoryBytes: read.memory ?? 0, storageBytes: read.storage ?? 0 };
+}
+
+/** @throws DomainError `plan_limit_exceeded` */
+export function checkPlan(limits: ResourceLimits, plan: Plan): void {
+  const most = PLAN_LIMITS[plan];
+  if (limits.cpuMillis > most.cpuMillis) throw planLimitExceeded(LIMIT_NAMES.cpu, most.cpuMillis, limits.cpuMillis, plan);
+  if (limits.memoryBytes > most.memoryBytes)
+    throw planLimitExceeded(LIMIT_NAMES.memory, most.memoryBytes, limits.memoryBytes, plan);
+  if (limits.storageBytes > most.storageBytes)
+    throw planLimitExceeded(LIMIT_NAMES.storage, most.storageBytes, limits.storageBytes, plan);
+}
+
+/** The template's resources, where they are above the plan's the plan's. */
+export function clip(resources: Resources, plan: Plan): Resources {
+  const limits = toLimits(resources);
+  const most = PLAN_LIMITS[plan];
+  return {
+    cpu: limits.cpuMillis > most.cpuMillis ? `${most.cpuMillis}m` : resources.cpu,
+    memory: limits.memoryBytes > most.memoryBytes ? String(most.memoryBytes) : resources.memory,
+    storage: limits.storageBytes > most.storageBytes ? String(most.storageBytes) : resources.storage,
+  };
+}
+
+/** @throws DomainError 422; never repeats a value */
+export function checkVariables(variables: Readonly<Record<string, string>>): void {
+  const field = 'environment_variables';
+  const entries = Object.entries(variables);
+  const refuse = (at: string, code: string, message: string): never => {
+    throw DomainError.invalid({ field: at, code, message });
+  };
+  if (entries.length > MOST_VARIABLES)
+    refuse(field, 'too_many_variables', `must be at most ${MOST_VARIABLES}; given: ${entries.length}`);
+  for (const [name, value] of entries) {
+    if (!VARIABLE.test(name))
+      refuse(
+        `${field}.${name.slice(0, 100)}`,
+        'invalid_variable_name',
+        'must be named by letters, digits and _, not beginning with a digit',
+      );
+    if (typeof value !== 'string') refuse(`${field}.${name}`, 'invalid_variable_value', 'must be a string');
+    if (value.includes('\0')) refuse(`${field}.${name}`, 'invalid_variable_value', 'must not contain a NUL character');
+  }
+  const size = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
+  if (size > MOST_VARIABLE_BYTES)
+    refuse(field, 'variables_too_large', `must be at most ${MOST_VARIABLE_BYTES} bytes in all; given: ${size}`);
+}
+
+/** @throws DomainError 422 or `plan_limit_exceeded` */
+export function checkAutoStop(minutes: number | null, plan: Plan): void {
+  const most = PLAN_LIMITS[plan].autoStopMinutes;
+  if (minutes === null || most === null) return;
+  if (minutes === 0 || minutes > most) throw planLimitExceeded(LIMIT_NAMES.autoStop, most, minutes, plan);
+}
+
+/** Does the whole reference match one of the globs? `*` is any text. */
+export function imageAllowed(image: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) =>
+    new RegExp(
+      `^${pattern
+        .split('*')
+        .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        .join('.*')}$`,
+    ).test(image),
+  );
+}

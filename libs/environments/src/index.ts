@@ -1,0 +1,6 @@
+export { ActivityRecorder } from './activity-recorder';
+export { STATUSES, type Status } from './environment';
+export { EnvironmentEvents } from './environment-events';
+export * from './environment.events';
+export * from './environments.module';
+export { EnvironmentsService, type LocatedEnvironment } from './environments.service';

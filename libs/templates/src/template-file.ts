@@ -1,0 +1,73 @@
+import { DomainError, type FieldError } from '@devpocket/kernel';
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { TEMPLATE_STATUSES, type TemplateDefinition } from './template';
+
+const QUANTITY = /^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$/;
+const quantity = z.string().regex(QUANTITY, 'must be a Kubernetes quantity such as 500m, 2 or 1.5Gi');
+const link = z
+  .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+  .nullable()
+  .default(null);
+
+const RULES = z.strictObject({
+  name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/, 'must be 1–50 of lower-case letters, digits and -'),
+  display_name: z.string().min(1).max(100),
+  description: z.string().max(1000).default(''),
+  category: z.string().min(1).max(50),
+  tags: z.array(z.string().min(1).max(50)).max(20).default([]),
+  image: z.string().min(1).max(500).nullable(),
+  default_port: z.int().min(1).max(65535).nullable().default(null),
+  default_resources: z.strictObject({ cpu: quantity, memory: quantity, storage: quantity }),
+  environment_variables: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a variable name'), z.string())
+    .default({}),
+  startup_commands: z.array(z.string().min(1).max(4096)).max(50).default([]),
+  status: z.enum(TEMPLATE_STATUSES).default('active'),
+  icon_url: link,
+  documentation_url: link,
+});
+
+/**
+ * The templates of a YAML text, one a document or several as a list; members as in the API.
+ * @throws DomainError 422 naming `<file>[<number>].<field>`
+ */
+export function parseTemplates(text: string, file: string): readonly TemplateDefinition[] {
+  const documents = parseAllDocuments(text);
+  const broken = documents.flatMap((document) => document.errors)[0];
+  if (broken) throw DomainError.invalid({ field: file, code: 'invalid_yaml', message: `is not YAML: ${broken.message}` });
+  const items = documents.flatMap((document): unknown[] => [document.toJS() as unknown].flat());
+  const errors: FieldError[] = [];
+  const found = items.map((item, index) => {
+    const result = RULES.safeParse(item);
+    if (result.success) return toDefinition(result.data);
+    for (const issue of result.error.issues) {
+      errors.push({
+        field: [`${file}[${index + 1}]`, ...issue.path.map(String)].join('.'),
+        code: issue.code,
+        message: issue.message,
+      });
+    }
+    return null;
+  });
+  if (errors.length > 0) throw DomainError.invalid(...errors);
+  return found.filter((definition) => definition !== null);
+}
+
+function toDefinition(data: z.output<typeof RULES>): TemplateDefinition {
+  return {
+    name: data.name,
+    displayName: data.display_name,
+    description: data.description,
+    category: data.category,
+    tags: data.tags,
+    image: data.image,
+    defaultPort: data.default_port,
+    defaultResources: data.default_resources,
+    environmentVariables: data.environment_variables,
+    startupCommands: data.startup_commands,
+    status: data.status,
+    iconUrl: data.icon_url,
+    documentationUrl: data.documentation_url,
+  };
+}

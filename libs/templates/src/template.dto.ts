@@ -1,0 +1,87 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
+import { type Template, TEMPLATE_STATUSES, type TemplateStatus } from './template';
+
+export class TemplateQuery {
+  @ApiPropertyOptional({ type: 'string' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(50)
+  category?: string;
+
+  @ApiPropertyOptional({ type: 'string', enum: TEMPLATE_STATUSES })
+  @IsOptional()
+  @IsIn(TEMPLATE_STATUSES, { context: { code: 'invalid_status' } })
+  status?: TemplateStatus;
+}
+
+export class ResourcesDto {
+  @ApiProperty({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
+  cpu!: string;
+
+  @ApiProperty({ type: 'string', example: '1Gi' })
+  memory!: string;
+
+  @ApiProperty({ type: 'string', example: '5Gi' })
+  storage!: string;
+}
+
+/** Contract §3. */
+export class TemplateDto {
+  @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{24}$' })
+  id!: string;
+  @ApiProperty({ type: 'string' })
+  name!: string;
+  @ApiProperty({ type: 'string' })
+  display_name!: string;
+  @ApiProperty({ type: 'string' })
+  description!: string;
+  @ApiProperty({ type: 'string' })
+  category!: string;
+  @ApiProperty({ type: [String] })
+  tags!: string[];
+  @ApiProperty({ type: 'string', nullable: true })
+  image!: string | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  default_port!: number | null;
+  @ApiProperty({ type: ResourcesDto })
+  default_resources!: ResourcesDto;
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
+  environment_variables!: Record<string, string>;
+  @ApiProperty({ type: [String] })
+  startup_commands!: string[];
+  @ApiProperty({ type: 'integer' })
+  version!: number;
+  @ApiProperty({ type: 'string', enum: TEMPLATE_STATUSES })
+  status!: TemplateStatus;
+  @ApiProperty({ type: 'string', nullable: true })
+  icon_url!: string | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  documentation_url!: string | null;
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  created_at!: string;
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  updated_at!: string;
+}
+
+export function toTemplateDto(template: Template): TemplateDto {
+  return {
+    id: template.id,
+    name: template.name,
+    display_name: template.displayName,
+    description: template.description,
+    category: template.category,
+    tags: [...template.tags],
+    image: template.image,
+    default_port: template.defaultPort,
+    default_resources: { ...template.defaultResources },
+    environment_variables: { ...template.environmentVariables },
+    startup_commands: [...template.startupCommands],
+    version: template.version,
+    status: template.status,
+    icon_url: template.iconUrl,
+    documentation_url: template.documentationUrl,
+    created_at: template.createdAt.toISOString(),
+    updated_at: template.updatedAt.toISOString(),
+  };
+}

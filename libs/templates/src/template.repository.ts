@@ -1,0 +1,89 @@
+import { duplicateKey } from '@devpocket/database';
+import { Clock } from '@devpocket/kernel';
+import { Injectable } from '@nestjs/common';
+import { InjectModel } from '@nestjs/mongoose';
+import { type Model, Types } from 'mongoose';
+import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
+import { TemplateRecord } from './template.schema';
+
+@Injectable()
+export class TemplateRepository {
+  constructor(
+    @InjectModel(TemplateRecord.name) private readonly templates: Model<TemplateRecord>,
+    private readonly clock: Clock,
+  ) {}
+
+  async list(filter: { readonly category?: string; readonly status?: TemplateStatus }): Promise<readonly Template[]> {
+    return (await this.templates.find(filter).sort({ name: 1 }).lean()).map(toTemplate);
+  }
+
+  async find(name: string): Promise<Template | null> {
+    const record = await this.templates.findOne({ name }).lean();
+    return record && toTemplate(record);
+  }
+
+  /** False when there is one of this name already. */
+  async insert(definition: TemplateDefinition): Promise<boolean> {
+    const now = this.clock.now();
+    try {
+      await this.templates.create({
+        _id: new Types.ObjectId(),
+        ...toFields(definition),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+      });
+      return true;
+    } catch (error) {
+      if (duplicateKey(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Writes a new version over the one that was read. False when it changed meanwhile. */
+  async replace(definition: TemplateDefinition, version: number): Promise<boolean> {
+    const fields = { ...toFields(definition), version: version + 1, updated_at: this.clock.now() };
+    const result = await this.templates.updateOne({ name: definition.name, version }, { $set: fields });
+    return result.modifiedCount === 1;
+  }
+}
+
+function toFields(definition: TemplateDefinition): Omit<TemplateRecord, '_id' | 'version' | 'created_at' | 'updated_at'> {
+  return {
+    name: definition.name,
+    display_name: definition.displayName,
+    description: definition.description,
+    category: definition.category,
+    tags: [...definition.tags],
+    image: definition.image,
+    default_port: definition.defaultPort,
+    default_resources: { ...definition.defaultResources },
+    environment_variables: { ...definition.environmentVariables },
+    startup_commands: [...definition.startupCommands],
+    status: definition.status,
+    icon_url: definition.iconUrl,
+    documentation_url: definition.documentationUrl,
+  };
+}
+
+function toTemplate(record: TemplateRecord): Template {
+  return {
+    id: record._id.toHexString(),
+    name: record.name,
+    displayName: record.display_name,
+    description: record.description,
+    category: record.category,
+    tags: record.tags,
+    image: record.image,
+    defaultPort: record.default_port,
+    defaultResources: record.default_resources,
+    environmentVariables: record.environment_variables,
+    startupCommands: record.startup_commands,
+    version: record.version,
+    status: record.status,
+    iconUrl: record.icon_url,
+    documentationUrl: record.documentation_url,
+    createdAt: record.created_at,
+    updatedAt: record.updated_at,
+  };
+}

@@ -1,0 +1,36 @@
+import { NeedsScope } from '@devpocket/access';
+import { ApiProblems, Etag } from '@devpocket/http';
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { TemplateDto, TemplateQuery, toTemplateDto } from './template.dto';
+import { TemplatesService } from './templates.service';
+
+@ApiTags('templates')
+@ApiProblems({
+  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
+  403: ['scope_missing'],
+  429: ['rate_limited'],
+})
+@NeedsScope('env:read')
+@Etag()
+@Controller('templates')
+export class TemplatesController {
+  constructor(private readonly templates: TemplatesService) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listTemplates', summary: 'What environments can be made from' })
+  @ApiOkResponse({ type: [TemplateDto] })
+  @ApiProblems({ 422: ['validation_error'] })
+  async list(@Query() query: TemplateQuery): Promise<TemplateDto[]> {
+    return (await this.templates.list({ ...query })).map(toTemplateDto);
+  }
+
+  @Get(':name')
+  @ApiOperation({ operationId: 'getTemplate', summary: 'One template' })
+  @ApiParam({ name: 'name', type: 'string' })
+  @ApiOkResponse({ type: TemplateDto })
+  @ApiProblems({ 404: ['not_found'] })
+  async get(@Param('name') name: string): Promise<TemplateDto> {
+    return toTemplateDto(await this.templates.get(name));
+  }
+}
