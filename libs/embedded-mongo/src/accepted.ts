@@ -1,3 +1,5 @@
+import { Refusal } from './errors';
+
 /**
  * Everything this database accepts, in one table. What is not here is refused with MongoDB's own error; what is here is done as
  * MongoDB does it. For a command: its fields beside the general ones.
@@ -56,13 +58,12 @@ export const ACCEPTED = {
   accumulator: ['$sum'],
 } as const;
 
-export type Room =
-  'command' | 'query' | 'update' | 'modifier' | 'stage' | 'accumulator' | 'index' | 'refused' | `command.${string}`;
+export type Room = 'command' | 'query' | 'update' | 'modifier' | 'stage' | 'accumulator' | 'index' | `command.${string}`;
 
 let sink: ((entry: string) => void) | undefined;
 const seen = new Set<string>();
 
-/** Reports every first use of something accepted, and every refusal, as `room name`; undefined ends it. */
+/** Reports the first use of each thing accepted as `room name`, and every refusal as `refused code message`. */
 export function recordUses(to: ((entry: string) => void) | undefined): void {
   sink = to;
   seen.clear();
@@ -74,4 +75,9 @@ export function use(room: Room, name: string): void {
   if (seen.has(entry)) return;
   seen.add(entry);
   sink(entry);
+}
+
+/** Of what MongoDB itself would have done; errors that it answers too are none. */
+export function recordRefusal(error: unknown): void {
+  if (sink && error instanceof Refusal) sink(`refused ${error.code} ${error.message}`);
 }

@@ -1,12 +1,14 @@
 import { ACCEPTED, use } from './accepted';
-import { type Collection, keyFields, type Index } from './collection';
+import { type Collection } from './collection';
 import { type Handler } from './state';
-import { MongoError } from './errors';
-import { matches, parseFilter } from './filter';
+import { MongoError, Refusal } from './errors';
+import { matches, parseFilter, type Filter } from './filter';
+import { equal } from './key';
 import { planOf, run } from './query';
+import { render } from './render';
 import { queryIn } from './read-commands';
-import { checkFields, checkWriteConcern, countOf, missing, Request, wrongType } from './request';
-import { document, T, value, type Plain, Value } from './value';
+import { checkWriteConcern, countOf, missing, Request, wrongType } from './request';
+import { document, NULL, T, value, type Plain, Value } from './value';
 
 const VERSION = '7.0.0';
 
@@ -61,7 +63,7 @@ const dropDatabase: Handler = (state, request) => {
 const listDatabases: Handler = (state, request) => {
   if (request.db !== 'admin') throw new MongoError(13, 'listDatabases may only be run against the admin database.');
   const names = [...new Set(state.catalog.all().map(({ namespace }) => namespace.slice(0, namespace.indexOf('.'))))].sort();
-  if (!request.flag('nameOnly')) throw new MongoError(238, 'listDatabases is supported with nameOnly: true');
+  if (!request.flag('nameOnly')) throw new Refusal(238, 'listDatabases is supported with nameOnly: true');
   return { databases: names.map((name) => ({ name })) };
 };
 
@@ -79,7 +81,7 @@ const listCollections: Handler = (state, request) => {
       return value(nameOnly ? { name, type: 'collection' } : full);
     })
     .filter((each) => !wanted || matches(wanted, each));
-  return state.cursors.start(`${request.db}.$cmd.listCollections`, all.values(), batchSizeIn(request));
+  return state.cursors.start(`${request.db}.$cmd.listCollections`, all.values(), { batchSize: batchSizeIn(request) });
 };
 
 function batchSizeIn(request: Request): number | undefined {
@@ -90,7 +92,7 @@ const listIndexes: Handler = (state, request) => {
   const namespace = request.namespace;
   const collection = state.catalog.find(namespace);
   if (!collection) throw new MongoError(26, `ns does not exist: ${namespace}`);
-  return state.cursors.start(namespace, collection.indexes.map(({ spec }) => spec).values(), batchSizeIn(request));
+  return state.cursors.start(namespace, collection.indexes.map(({ spec }) => spec).values(), { batchSize: batchSizeIn(request) });
 };
 
 const createIndexes: Handler = (state, request) => {
@@ -103,89 +105,101 @@ const createIndexes: Handler = (state, request) => {
   const numIndexesBefore = collection.indexes.length;
   for (const spec of specs) if (!isThere(collection, spec)) state.catalog.createIndex(collection, spec);
   const numIndexesAfter = collection.indexes.length;
+  const news = numIndexesAfter > numIndexesBefore || !existing;
   return {
     numIndexesBefore,
     numIndexesAfter,
-    createdCollectionAutomatically: !existing,
-    ...(numIndexesAfter === numIndexesBefore ? { note: 'all indexes already exist' } : {}),
+    ...(news ? { createdCollectionAutomatically: !existing } : { note: 'all indexes already exist' }),
   };
 };
 
-/** @throws MongoError 67 or 197 for what is not accepted */
+/** @throws MongoError 9, 14, 67 or 197 for what is not accepted */
 function normalize(spec: Value): Value {
-  for (const [name] of checkFields(spec, ACCEPTED.index, 'createIndexes.indexes')) use('index', name);
-  const [key, name] = [spec.get('key'), spec.get('name')];
-  if (!key) throw missing('createIndexes.indexes.key');
-  if (!name) throw missing('createIndexes.indexes.name');
-  if (key.type !== T.OBJECT) throw wrongType('createIndexes.indexes.key', key, 'object');
-  if (name.type !== T.STRING) throw wrongType('createIndexes.indexes.name', name, 'string');
-  if (key.fields.length === 0) throw new MongoError(67, 'Index keys cannot be empty.');
-  if (name.text === '' || name.text === '*') throw new MongoError(67, `the index name '${name.text}' is not valid`);
-  for (const [path, direction] of key.fields) {
-    if (!direction.isNumber || direction.type === T.DECIMAL)
-      throw new MongoError(67, `Index type '${direction.typeName}' of '${path}' is not supported`);
-    if (direction.number !== 1 && direction.number !== -1)
-      throw new MongoError(67, 'Values in the index key pattern can be only 1 or -1 here');
-    if (path.split('.').some((part) => part === '' || part.startsWith('$') || /^\d+$/.test(part))) {
-      throw new MongoError(67, `the index path '${path}' is not supported`);
+  const name = optionOf(spec, 'name', T.STRING);
+  const key = optionOf(spec, 'key', T.OBJECT);
+  if (!name || !key)
+    throw new MongoError(9, `The '${key ? 'name' : 'key'}' field is a required property of an index specification`);
+  for (const [option] of spec.fields) {
+    if (!(ACCEPTED.index as readonly string[]).includes(option)) {
+      throw new Refusal(197, `The field '${option}' is not valid for an index specification. Specification: ${render(spec)}`);
     }
+    use('index', option);
   }
-  const partial = spec.get('partialFilterExpression');
-  if (partial && partial.type !== T.OBJECT) throw wrongType('createIndexes.indexes.partialFilterExpression', partial, 'object');
-  if (partial) checkPartial(partial);
+  if (name.text === '' || name.text === '*') throw new MongoError(67, `the index name '${name.text}' is not valid`);
+  checkKey(key);
+  optionOf(spec, 'unique', T.BOOL);
+  const partial = optionOf(spec, 'partialFilterExpression', T.OBJECT);
+  if (partial && !conjunctive(parseFilter(partial))) throw new Refusal(67, 'Expression not supported in partial index');
   const expire = spec.get('expireAfterSeconds');
-  if (expire) {
-    if (!expire.isNumber || !(expire.number >= 0))
-      throw new MongoError(67, "TTL index 'expireAfterSeconds' option must be numeric and not negative");
-    if (key.fields.length > 1)
-      throw new MongoError(67, 'TTL indexes are single-field indexes, compound indexes do not support TTL.');
-    if (key.fields[0]?.[0] === '_id')
-      throw new MongoError(67, 'The field expireAfterSeconds is not valid for an _id index specification.');
-  }
+  if (expire && !(expire.isNumber && expire.number >= 0))
+    throw new Refusal(67, "TTL index 'expireAfterSeconds' option must be numeric and not negative");
+  if (expire && key.fields.length > 1)
+    throw new MongoError(
+      67,
+      `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${render(spec)}`,
+    );
+  if (key.get('_id') && key.fields.length === 1) checkIdIndex(spec);
   return document([['v', value(2)], ...spec.fields.filter(([each]) => each !== 'v')]);
 }
 
-const PARTIAL = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$exists', '$in']);
+function optionOf(spec: Value, name: string, type: number): Value | undefined {
+  const found = spec.get(name);
+  if (!found || found.type === type) return found;
+  throw new Refusal(14, `The field '${name}' of an index specification has the wrong type ${found.typeName}`);
+}
 
-function checkPartial(partial: Value): void {
-  const filter = parseFilter(partial);
-  const parts = filter.kind === 'and' ? filter.of : [filter];
-  for (const part of parts) {
-    if (part.kind !== 'predicate' || !PARTIAL.has(part.operator))
-      throw new MongoError(67, 'unsupported expression in partial index');
+function checkKey(key: Value): void {
+  if (key.fields.length === 0) throw new MongoError(67, 'Index keys cannot be empty.');
+  for (const [path, direction] of key.fields) {
+    if (direction.type === T.DECIMAL || Math.abs(direction.number) !== 1) {
+      throw new Refusal(67, `Values in the index key pattern can be only 1 and -1, not ${render(direction)}`);
+    }
+    if (path.split('.').some((part) => part === '' || part.startsWith('$') || /^\d+$/.test(part)))
+      throw new Refusal(67, `the index path '${path}' is not supported`);
   }
 }
 
+/** MongoDB takes only the index that is there anyway. */
+function checkIdIndex(spec: Value): void {
+  const key = spec.get('key')!;
+  if (key.fields[0]![1].number !== 1)
+    throw new MongoError(2, `The field 'key' for an _id index must be {_id: 1}, but got ${render(key)}`);
+  const option = spec.fields.find(([name]) => !['v', 'key', 'name'].includes(name));
+  if (option)
+    throw new MongoError(
+      197,
+      `The field '${option[0]}' is not valid for an _id index specification. Specification: ${render(spec)}`,
+    );
+}
+
+const PARTIAL: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$exists', '$in']);
+
+function conjunctive(filter: Filter): boolean {
+  return filter.kind === 'predicate' ? PARTIAL.has(filter.operator) : filter.kind === 'and' && filter.of.every(conjunctive);
+}
+
+/** An index is another one when its key, `unique` or its filter differ; then its name must differ too. */
 function isThere(collection: Collection, spec: Value): boolean {
-  const [key, name] = [spec.get('key')!, spec.get('name')!.text];
-  const samePattern = (index: Index): boolean =>
-    sameKey(index.spec.get('key')!, key) && sameOption(index.spec, spec, 'partialFilterExpression');
-  for (const index of collection.indexes) {
-    const identical =
-      samePattern(index) &&
-      (index.name === '_id_' || ['unique', 'expireAfterSeconds'].every((option) => sameOption(index.spec, spec, option)));
-    if (index.name === name || (index.name === '_id_' && samePattern(index))) {
-      if (identical) return true;
-      throw new MongoError(86, `An existing index has the same name as the requested index. Requested index: ${name}`);
-    }
-    if (samePattern(index)) throw new MongoError(85, `Index already exists with a different name: ${index.name}`);
+  const name = spec.get('name')!.text;
+  for (const { spec: there, name: its } of collection.indexes) {
+    const id = its === '_id_';
+    const alike = id
+      ? same(there, spec, 'key')
+      : ['key', 'unique', 'partialFilterExpression'].every((option) => same(there, spec, option));
+    if (alike && (id || (its === name && same(there, spec, 'expireAfterSeconds')))) return true;
+    if (its === name)
+      throw new Refusal(
+        86,
+        `An existing index has the same name as the requested index. Requested index: ${render(spec)}, existing index: ${render(there)}`,
+      );
+    if (alike) throw new Refusal(85, `Index already exists with a different name: ${its}`);
   }
   return false;
 }
 
-function sameKey(a: Value, b: Value): boolean {
-  const [one, other] = [keyFields(a), keyFields(b)];
-  return (
-    one.length === other.length &&
-    one.every(({ name, direction }, at) => other[at]?.name === name && other[at].direction === direction)
-  );
-}
-
-function sameOption(a: Value, b: Value, name: string): boolean {
-  const [one, other] = [a.get(name), b.get(name)];
-  if (name === 'unique') return (one?.truthy ?? false) === (other?.truthy ?? false);
-  if (name === 'expireAfterSeconds') return one?.number === other?.number;
-  return one && other ? one.same(other) : one === other;
+function same(one: Value, other: Value, option: string): boolean {
+  const [a, b] = [one, other].map((spec) => spec.get(option) ?? (option === 'unique' ? value(false) : NULL));
+  return equal(a!, b!);
 }
 
 const dropIndexes: Handler = (state, request) => {
@@ -195,7 +209,7 @@ const dropIndexes: Handler = (state, request) => {
   if (!collection) throw new MongoError(26, `ns not found ${namespace}`);
   const named = request.get('index');
   if (!named) throw missing('dropIndexes.index');
-  if (named.type !== T.STRING) throw new MongoError(238, 'dropIndexes is supported by name');
+  if (named.type !== T.STRING) throw new Refusal(238, 'dropIndexes is supported by name');
   const nIndexesWas = collection.indexes.length;
   if (named.text === '*') {
     for (const index of collection.indexes.slice(1)) state.catalog.dropIndex(collection, index);
@@ -211,7 +225,7 @@ const dropIndexes: Handler = (state, request) => {
 const explain: Handler = (state, outer) => {
   if (outer.argument.type !== T.OBJECT) throw wrongType('explain.explain', outer.argument, 'object');
   const request = new Request(document([...outer.argument.fields.filter(([name]) => name !== '$db'), ['$db', value(outer.db)]]));
-  if (request.name !== 'find') throw new MongoError(59, `Explain failed due to unknown command: ${request.name}`);
+  if (request.name !== 'find') throw new Refusal(59, `Explain failed due to unknown command: ${request.name}`);
   request.check('find', ACCEPTED.commands.find);
   const namespace = request.namespace;
   const query = queryIn(request, 'filter');

@@ -1,17 +1,17 @@
 import { use } from './accepted';
 import { type Collection } from './collection';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { parseFilter, matches } from './filter';
 import { type KeyField } from './index-keys';
 import { keyOf } from './key';
 import { add } from './modifiers';
 import { ALL, parseSort, run, slice, sorted, type Query } from './query';
-import { array, document, int, NULL, T, type Field, type Value } from './value';
+import { document, int, NULL, T, type Field, type Value } from './value';
 
 type Stage = (documents: Iterable<Value>) => Iterable<Value>;
 
 /** The documents that a pipeline yields; what its first stages ask of the collection is asked through the indexes. */
-export function runPipeline(collection: Collection | undefined, pipeline: readonly Value[]): Iterator<Value> {
+export function runPipeline(collection: Collection | undefined, pipeline: readonly Value[]): Iterable<Value> {
   const stages = pipeline.map(stageOf);
   const query: Query & { sort: readonly KeyField[] } = { filter: parseFilter(ALL), sort: [], skip: 0, limit: 0 };
   let first = 0;
@@ -23,7 +23,7 @@ export function runPipeline(collection: Collection | undefined, pipeline: readon
   if (following?.sort) first++;
   let documents: Iterable<Value> = collection ? documentsOf(collection, ordered) : [];
   for (const { apply } of stages.slice(first)) documents = apply(documents);
-  return documents[Symbol.iterator]();
+  return documents;
 }
 
 function* documentsOf(collection: Collection, query: Query): Generator<Value> {
@@ -42,7 +42,7 @@ function stageOf(stage: Value): Parsed {
   if (!field || second) throw new MongoError(40323, 'A pipeline stage specification object must contain exactly one field.');
   const [name, operand] = field;
   const parse = STAGES[name];
-  if (!parse) throw new MongoError(40324, `Unrecognized pipeline stage name: '${name}'`);
+  if (!parse) throw new Refusal(40324, `Unrecognized pipeline stage name: '${name}'`);
   use('stage', name);
   return parse(operand);
 }
@@ -114,34 +114,17 @@ function sumOf([name, accumulator]: Field): Field {
   if (accumulator.type !== T.OBJECT) throw new MongoError(40234, `The field '${name}' must be an accumulator object`);
   const [first, second] = accumulator.fields;
   if (!first || second) throw new MongoError(40238, `The field '${name}' must specify one accumulator`);
-  if (first[0] !== '$sum') throw new MongoError(15952, `unknown group operator '${first[0]}'`);
+  if (first[0] !== '$sum') throw new Refusal(15952, `unknown group operator '${first[0]}'`);
   use('accumulator', '$sum');
-  if (first[1].type !== T.INT) throw new MongoError(238, '$sum of anything but an int constant is not supported');
+  if (first[1].type !== T.INT) throw new Refusal(238, '$sum of anything but an int constant is not supported');
   return [name, first[1]];
 }
 
-/** A constant number, string without `$`, bool or null, or the path of a field. */
+/** A constant number, string, bool or null, or a field of the document itself. */
 function expression(operand: Value): (doc: Value) => Value {
-  if (operand.type === T.STRING && operand.text.startsWith('$')) {
-    const path = operand.text.slice(1).split('.');
-    if (path.some((part) => part === '' || part.startsWith('$')))
-      throw new MongoError(238, `the expression '${operand.text}' is not supported`);
-    return (doc) => evaluate(doc, path, 0) ?? NULL;
-  }
-  if (operand.type === T.OBJECT || operand.type === T.ARRAY)
-    throw new MongoError(238, 'this expression in $group is not supported');
-  return () => operand;
-}
-
-function evaluate(value: Value, path: readonly string[], at: number): Value | undefined {
-  if (at === path.length) return value;
-  if (value.type === T.ARRAY)
-    return array(
-      value.fields.flatMap(([, each]) =>
-        each.type === T.OBJECT || each.type === T.ARRAY ? (evaluate(each, path, at) ?? []) : [],
-      ),
-    );
-  if (value.type !== T.OBJECT) return undefined;
-  const next = value.get(path[at]!);
-  return next && evaluate(next, path, at + 1);
+  if (operand.type === T.OBJECT || operand.type === T.ARRAY) throw new Refusal(238, 'this expression in $group is not supported');
+  if (operand.type !== T.STRING || !operand.text.startsWith('$')) return () => operand;
+  const name = operand.text.slice(1);
+  if (name === '' || name.startsWith('$') || name.includes('.')) throw new Refusal(238, `the expression '${operand.text}' is not supported`);
+  return (doc) => doc.get(name) ?? NULL;
 }

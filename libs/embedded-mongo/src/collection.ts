@@ -5,6 +5,9 @@ import { encodeEntry, entriesOf, type Entry, type KeyField } from './index-keys'
 import { render } from './render';
 import { document, T, Value } from './value';
 
+/** Index entries by their key as text. */
+type Keys = ReadonlyMap<string, { readonly key: Buffer; readonly entry: Entry }>;
+
 /** An index as it was created, and its table. */
 export class Index {
   readonly fields: readonly KeyField[];
@@ -45,7 +48,7 @@ export class Index {
   }
 
   /** The keys under which a document stands here; none if a partial index leaves it out. */
-  keys(doc: Value): ReadonlyMap<string, { key: Buffer; entry: Entry }> {
+  keys(doc: Value): Keys {
     const keys = new Map<string, { key: Buffer; entry: Entry }>();
     if (this.partial && !matches(this.partial, doc)) return keys;
     const { entries, multikey } = entriesOf(doc, this.fields);
@@ -166,28 +169,32 @@ export class Collection {
   }
 
   insert(doc: Value): void {
-    const entries = this.indexes.map((index) => ({ index, keys: index.keys(doc) }));
-    for (const { index, keys } of entries) {
-      if (index.unique)
-        for (const { key, entry } of keys.values())
-          if (index.holder(key) !== undefined) throw index.duplicate(this.namespace, entry);
-    }
+    const entries = this.indexes.map((index) => {
+      const keys = index.keys(doc);
+      this.checkUnique(index, keys);
+      return { index, keys };
+    });
     const rid = Number(this.insertion.run(doc.bytes).lastInsertRowid);
     for (const { index, keys } of entries) for (const { key } of keys.values()) index.add(key, rid);
   }
 
   update(rid: number, before: Value, after: Value): void {
-    const entries = this.indexes.map((index) => ({ index, old: index.keys(before), keys: index.keys(after) }));
-    for (const { index, old, keys } of entries) {
-      if (!index.unique) continue;
-      for (const [name, { key, entry }] of keys) {
-        if (!old.has(name) && index.holder(key) !== undefined) throw index.duplicate(this.namespace, entry);
-      }
-    }
+    const entries = this.indexes.map((index) => {
+      const [old, keys] = [index.keys(before), index.keys(after)];
+      this.checkUnique(index, keys, old);
+      return { index, old, keys };
+    });
     this.change.run(after.bytes, rid);
     for (const { index, old, keys } of entries) {
       for (const [name, { key }] of old) if (!keys.has(name)) index.remove(key, rid);
       for (const [name, { key }] of keys) if (!old.has(name)) index.add(key, rid);
+    }
+  }
+
+  private checkUnique(index: Index, keys: Keys, own?: Keys): void {
+    if (!index.unique) return;
+    for (const [name, { key, entry }] of keys) {
+      if (!own?.has(name) && index.holder(key) !== undefined) throw index.duplicate(this.namespace, entry);
     }
   }
 

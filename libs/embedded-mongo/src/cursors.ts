@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { MongoError } from './errors';
+import { MongoError, prefixed } from './errors';
 import { array, long, type Plain, type Value } from './value';
 
 const LARGEST_BATCH = 16 * 1024 * 1024;
@@ -13,16 +13,26 @@ interface Cursor {
   lastUsed: number;
 }
 
+interface Start {
+  readonly batchSize?: number | undefined;
+  /** Whether a client may come back for more. */
+  readonly keep?: boolean;
+  /** How errors call what was under way. */
+  readonly executor?: string;
+}
+
 /** Cursors that wait for their client; those forgotten for ten minutes are dropped. */
 export class Cursors {
   private readonly open = new Map<bigint, Cursor>();
 
   constructor(private readonly now: () => number) {}
 
-  /** The first batch; what is left waits under the id in the answer. */
-  start(namespace: string, documents: Iterator<Value>, batchSize = 101, keep = true): Plain {
+  /**
+   * The first batch; what is left waits under the id in the answer.
+   */
+  start(namespace: string, documents: Iterator<Value>, { batchSize = 101, keep = true, executor = '' }: Start): Plain {
     const cursor = { namespace, documents, waiting: undefined, lastUsed: this.now() };
-    const { batch, done } = fill(cursor, batchSize);
+    const { batch, done } = fill(cursor, batchSize, executor);
     let id = 0n;
     if (!done && keep) {
       do id = randomBytes(8).readBigUInt64LE() >> 1n;
@@ -43,7 +53,7 @@ export class Cursors {
     }
     cursor.lastUsed = this.now();
     try {
-      const { batch, done } = fill(cursor, batchSize || Infinity);
+      const { batch, done } = fill(cursor, batchSize || Infinity, 'getMore');
       if (done) this.open.delete(id);
       return { cursor: { nextBatch: array(batch), id: long(done ? 0n : id), ns: namespace } };
     } catch (error) {
@@ -61,10 +71,10 @@ export class Cursors {
   }
 }
 
-function fill(cursor: Cursor, batchSize: number): { batch: Value[]; done: boolean } {
+function fill(cursor: Cursor, batchSize: number, command: string): { batch: Value[]; done: boolean } {
   const batch: Value[] = [];
   for (let bytes = 0; batch.length < batchSize;) {
-    const next = cursor.waiting ?? nextOf(cursor.documents);
+    const next = cursor.waiting ?? nextOf(cursor.documents, command);
     cursor.waiting = undefined;
     if (!next) return { batch, done: true };
     bytes += next.length;
@@ -77,7 +87,11 @@ function fill(cursor: Cursor, batchSize: number): { batch: Value[]; done: boolea
   return { batch, done: false };
 }
 
-function nextOf(documents: Iterator<Value>): Value | undefined {
-  const { done, value } = documents.next() as { done?: boolean; value: Value | undefined };
-  return done ? undefined : value;
+function nextOf(documents: Iterator<Value>, command: string): Value | undefined {
+  try {
+    const { done, value } = documents.next() as { done?: boolean; value: Value | undefined };
+    return done ? undefined : value;
+  } catch (error) {
+    throw prefixed(error, `Executor error during ${command}`);
+  }
 }

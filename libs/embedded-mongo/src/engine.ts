@@ -1,4 +1,4 @@
-import { ACCEPTED, use } from './accepted';
+import { ACCEPTED, recordRefusal } from './accepted';
 import { ADMIN_COMMANDS } from './admin-commands';
 import { MongoError } from './errors';
 import { READ_COMMANDS } from './read-commands';
@@ -43,7 +43,7 @@ export class Engine {
       return reply(value(handler(this.state, request)).fields, 1);
     } catch (error) {
       if (!(error instanceof MongoError)) throw error;
-      use('refused', `${body.fields[0]?.[0] ?? ''} ${error.code} ${error.message}`);
+      recordRefusal(error);
       return failure(error);
     }
   }

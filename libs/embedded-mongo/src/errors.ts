@@ -2,8 +2,8 @@
 const NAMES: Readonly<Record<number, string>> = {
   1: 'InternalError',
   2: 'BadValue',
-  8: 'UnknownError',
   9: 'FailedToParse',
+  13: 'Unauthorized',
   14: 'TypeMismatch',
   15: 'Overflow',
   16: 'InvalidLength',
@@ -12,10 +12,10 @@ const NAMES: Readonly<Record<number, string>> = {
   26: 'NamespaceNotFound',
   27: 'IndexNotFound',
   28: 'PathNotViable',
+  34: 'CannotBackfillArray',
   40: 'ConflictingUpdateOperators',
   43: 'CursorNotFound',
   48: 'NamespaceExists',
-  50: 'MaxTimeMSExpired',
   52: 'DollarPrefixedFieldName',
   53: 'InvalidIdField',
   54: 'NotSingleValueField',
@@ -27,8 +27,8 @@ const NAMES: Readonly<Record<number, string>> = {
   73: 'InvalidNamespace',
   85: 'IndexOptionsConflict',
   86: 'IndexKeySpecsConflict',
-  168: 'InvalidPipelineOperator',
   171: 'CannotIndexParallelArrays',
+  175: 'QueryPlanKilled',
   197: 'InvalidIndexSpecificationOption',
   238: 'NotImplemented',
   292: 'QueryExceededMemoryLimitNoDiskUseAllowed',
@@ -52,4 +52,13 @@ export class MongoError extends Error {
   get codeName(): string {
     return NAMES[this.code] ?? `Location${this.code}`;
   }
+}
+
+/** A refusal of something that MongoDB itself would have done. */
+export class Refusal extends MongoError {}
+
+/** MongoDB says so when a plan fails that had begun: its errors name the command first. */
+export function prefixed(error: unknown, command: string): unknown {
+  if (!(error instanceof MongoError) || error instanceof Refusal) return error;
+  return new MongoError(error.code, `${command} :: caused by :: ${error.message}`, error.extra);
 }

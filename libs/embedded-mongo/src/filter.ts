@@ -1,5 +1,5 @@
 import { use } from './accepted';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { bracket, compare, equal, keyOf } from './key';
 import { anyAt, type Path } from './path';
 import { T, Value } from './value';
@@ -43,7 +43,7 @@ export function parseFilter(query: Value): Filter {
   const of = query.fields.flatMap(([name, operand]): readonly Filter[] => {
     if (!name.startsWith('$')) return parsePath(name, operand);
     if (name === '$and' || name === '$or' || name === '$nor') return [parseList(name, operand)];
-    throw new MongoError(
+    throw new Refusal(
       2,
       `unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`,
     );
@@ -68,7 +68,7 @@ export function isExpression(operand: Value): boolean {
 }
 
 function parsePath(name: string, operand: Value): readonly Filter[] {
-  if (operand.type === T.REGEX) throw new MongoError(2, 'regular expressions are not accepted in queries');
+  if (operand.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
   if (!isExpression(operand)) return [comparison(name, '$eq', operand)];
   return operand.fields.map(([operator, each]) => parseOperator(name, operator, each));
 }
@@ -82,7 +82,7 @@ function parseOperator(name: string, operator: string, operand: Value): Filter {
     case '$gte':
       use('query', operator);
       if (operand.type === T.REGEX && operator !== '$eq') {
-        throw new MongoError(2, `Can't have RegEx as arg to predicate over field '${name}'.`);
+        throw new MongoError(2, `Can't have RegEx as arg to non-equality predicate over field '${name}'.`);
       }
       return comparison(name, operator, operand);
     case '$ne':
@@ -110,15 +110,20 @@ function parseOperator(name: string, operator: string, operand: Value): Filter {
       use('query', operator);
       return elemMatch(name, operand);
     default:
-      throw new MongoError(2, `unknown operator: ${operator}`);
+      throw new Refusal(2, `unknown operator: ${operator}`);
   }
 }
 
 function parseNot(name: string, operand: Value): readonly Filter[] {
-  if (operand.type === T.REGEX) throw new MongoError(2, 'regular expressions are not accepted in queries');
+  if (operand.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
   if (operand.type !== T.OBJECT) throw new MongoError(2, '$not needs a regex or a document');
   if (operand.fields.length === 0) throw new MongoError(2, '$not cannot be an empty document');
   return operand.fields.map(([operator, each]) => parseOperator(name, operator, each));
+}
+
+/** What null means behind an array differs between MongoDB 7 and 9. */
+function refuseNull(name: string, operand: Value): void {
+  if (operand.type === T.NULL && name.includes('.')) throw new Refusal(2, `null is not supported as an operand for the dotted path '${name}'`);
 }
 
 function predicate(
@@ -132,6 +137,7 @@ function predicate(
 }
 
 function comparison(name: string, operator: Comparison, operand: Value): Predicate {
+  refuseNull(name, operand);
   return predicate(name, operator, operand, 'elements', comparing(operator, operand));
 }
 
@@ -158,7 +164,8 @@ function membership(name: string, operand: Value): Predicate {
   if (operand.type !== T.ARRAY) throw new MongoError(2, '$in needs an array');
   const members = operand.fields.map(([, each]) => each);
   for (const each of members) {
-    if (each.type === T.REGEX) throw new MongoError(2, 'regular expressions are not accepted in queries');
+    if (each.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
+    refuseNull(name, each);
     if (isExpression(each)) throw new MongoError(2, `cannot nest $ under $in`);
   }
   const keys = new Set(members.map((each) => keyOf(each).toString('latin1')));
@@ -189,7 +196,7 @@ function elemMatch(name: string, operand: Value): Predicate {
       (value) => value?.type === T.ARRAY && value.fields.some(([, each]) => fits(each)),
     );
   }
-  const parts = operand.fields.map(([operator, each]) => parseOperator('', operator, each));
+  const parts = operand.fields.map(([operator, each]) => parseOperator('(None)', operator, each));
   return predicate(
     name,
     '$elemMatch',

@@ -1,4 +1,4 @@
-import { MongoError } from './errors';
+import { Refusal } from './errors';
 import { decimalOf } from './decimal';
 import { T, type Value } from './value';
 
@@ -46,7 +46,7 @@ const CLASSES: Readonly<Record<number, number>> = {
 /** The class of types that compare with one another: the first byte of their keys. Between two classes at least three are free. */
 export function bracket({ type }: Value): number {
   const found = CLASSES[type];
-  if (found === undefined) throw new MongoError(2, `the deprecated BSON type ${type} is refused`);
+  if (found === undefined) throw new Refusal(2, `the deprecated BSON type ${type} is refused`);
   return found;
 }
 

@@ -1,5 +1,5 @@
 import { use } from './accepted';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { isExpression, matches, parseFilter, type Filter } from './filter';
 import { compare, equal } from './key';
 import { render, renderField } from './render';
@@ -32,7 +32,7 @@ const extreme =
 const increase: Make = (operand, path) => {
   if (!operand.isNumber)
     throw new MongoError(14, `Cannot increment with non-numeric argument: {${renderField([path, operand])}}`);
-  if (operand.type === T.DECIMAL) throw new MongoError(238, '$inc of a decimal is not supported');
+  if (operand.type === T.DECIMAL) throw new Refusal(238, '$inc of a decimal is not supported');
   return (before, fullPath, document) => {
     if (!before) return operand;
     if (!before.isNumber) {
@@ -42,7 +42,7 @@ const increase: Make = (operand, path) => {
         `Cannot apply $inc to a value of non-numeric type. {${idOf(document)}} has the field '${field}' of non-numeric type ${before.typeName}`,
       );
     }
-    if (before.type === T.DECIMAL) throw new MongoError(238, '$inc of a decimal is not supported');
+    if (before.type === T.DECIMAL) throw new Refusal(238, '$inc of a decimal is not supported');
     const sum = add(before, operand);
     if (!sum) {
       throw new MongoError(
@@ -78,13 +78,9 @@ const push: Make = (operand) => {
     }
     const list = [...(before?.fields.map(([, each]) => each) ?? []), ...items];
     const kept = slice === undefined ? list : slice < 0 ? list.slice(slice) : list.slice(0, slice);
-    return unlessSame(before, array(kept));
+    return before && items.length === 0 && kept.length === list.length ? before : array(kept);
   };
 };
-
-function unlessSame(before: Value | undefined, after: Value): Value {
-  return before?.same(after) ? before : after;
-}
 
 function parsePush(operand: Value): { items: readonly Value[]; slice: number | undefined } {
   if (operand.type !== T.OBJECT || !operand.get('$each')) return { items: [operand], slice: undefined };
@@ -148,7 +144,7 @@ const pull: Make = (operand) => {
 };
 
 function pullCondition(operand: Value): (element: Value) => boolean {
-  if (operand.type === T.REGEX) throw new MongoError(2, 'regular expressions are not accepted in queries');
+  if (operand.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
   if (operand.type !== T.OBJECT) return (element) => equal(element, operand);
   const first = operand.fields[0]?.[0] ?? '';
   if (isExpression(operand) && first !== '$and' && first !== '$or' && first !== '$nor') {

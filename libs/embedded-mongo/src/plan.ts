@@ -31,6 +31,9 @@ const MOST_INTERVALS = 1000;
 /** The index that serves most of a query, by a fixed rule: equalities first, then a range, then the order. */
 export function choosePlan(collection: Collection, filter: Filter, sort: readonly KeyField[]): Plan {
   const predicates = conjuncts(filter);
+  // By `_id` alone at most one is found: nothing is sorted, not even to complain of its arrays.
+  const single = filter.kind === 'predicate' && filter.name === '_id' && filter.operator === '$eq';
+  if (single) sort = [];
   let best: Plan = { index: undefined, intervals: [], backward: false, sorted: sort.length === 0 };
   let bestScore = 0;
   for (const index of collection.indexes) {

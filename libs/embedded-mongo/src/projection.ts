@@ -1,4 +1,4 @@
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { array, document, T, type Field, type Value } from './value';
 
 type Tree = Map<string, Tree | true>;
@@ -14,7 +14,7 @@ export function parseProjection(projection: Value): Projection | undefined {
   let id: boolean | undefined;
   for (const [path, each] of projection.fields) {
     if (!each.isNumber && each.type !== T.BOOL)
-      throw new MongoError(2, `only inclusion and exclusion are supported in projections, not '${path}'`);
+      throw new Refusal(2, `only inclusion and exclusion are supported in projections, not '${path}'`);
     if (path === '_id') {
       id = each.truthy;
       continue;
@@ -36,11 +36,12 @@ function graft(tree: Tree, path: string): void {
   const parts = path.split('.');
   let branch = tree;
   parts.forEach((part, at) => {
-    if (part === '' || part.startsWith('$')) throw new MongoError(2, `the projection path '${path}' is not supported`);
+    if (part === '' || part.startsWith('$') || parts[0] === '_id')
+      throw new Refusal(2, `the projection path '${path}' is not supported`);
     const found = branch.get(part);
     if (found === true || (found && at === parts.length - 1)) {
       throw found === true
-        ? new MongoError(31249, `Path collision at ${path} remaining portion ${parts.slice(at).join('.')}`)
+        ? new MongoError(31249, `Path collision at ${path} remaining portion ${parts.slice(1).join('.')}`)
         : new MongoError(31250, `Path collision at ${path}`);
     }
     if (at === parts.length - 1) branch.set(part, true);

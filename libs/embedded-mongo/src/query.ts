@@ -1,5 +1,5 @@
 import { type Collection } from './collection';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { parseFilter, type Filter } from './filter';
 import { sortKey, type KeyField } from './index-keys';
 import { choosePlan, scan, type Found, type Plan, type Tally } from './plan';
@@ -24,14 +24,14 @@ export function parseSort(sort: Value): readonly KeyField[] {
   const seen = new Set<string>();
   return sort.fields.map(([name, direction]) => {
     if (!direction.isNumber || direction.type === T.DECIMAL)
-      throw new MongoError(15974, `Illegal key in $sort specification: ${name}: only 1 and -1 are supported`);
+      throw new Refusal(15974, `Illegal key in $sort specification: ${name}: only 1 and -1 are supported`);
     if (direction.number !== 1 && direction.number !== -1) {
       throw new MongoError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
     }
     if (name === '' || name.startsWith('$') || name.split('.').includes(''))
-      throw new MongoError(2, `the sort path '${name}' is not supported`);
-    if (/(^|\.)\d+(\.|$)/.test(name)) throw new MongoError(2, `the sort path '${name}' is not supported`);
-    if (seen.has(name)) throw new MongoError(2, `the sort path '${name}' is named twice`);
+      throw new Refusal(2, `the sort path '${name}' is not supported`);
+    if (/(^|\.)\d+(\.|$)/.test(name)) throw new Refusal(2, `the sort path '${name}' is not supported`);
+    if (seen.has(name)) throw new Refusal(2, `the sort path '${name}' is named twice`);
     seen.add(name);
     return { name, path: name.split('.'), direction: direction.number };
   });
@@ -44,7 +44,10 @@ export function* run(
   tally?: Tally,
 ): Generator<Found> {
   const found = scan(collection, query.filter, plan, tally);
-  yield* slice(plan.sorted ? found : sorted(found, query.sort, query.skip + query.limit || Infinity, ({ doc }) => doc), query);
+  yield* slice(
+    plan.sorted ? found : sorted(found, query.sort, query.limit ? query.skip + query.limit : Infinity, ({ doc }) => doc),
+    query,
+  );
 }
 
 export function planOf(collection: Collection, query: Query): Plan {

@@ -18,7 +18,11 @@ const find: Handler = (state, request) => {
   const collection = state.catalog.find(namespace);
   const found = collection ? run(collection, query) : [];
   const singleBatch = request.flag('singleBatch') ?? false;
-  return state.cursors.start(namespace, documents(found, projection), request.count('batchSize'), !singleBatch);
+  return state.cursors.start(namespace, documents(found, projection), {
+    batchSize: request.count('batchSize'),
+    keep: !singleBatch,
+    executor: `find command: ${namespace}`,
+  });
 };
 
 function* documents(found: Iterable<{ doc: Value }>, projection: ((doc: Value) => Value) | undefined): Generator<Value> {
@@ -69,7 +73,7 @@ const aggregate: Handler = (state, request) => {
   if (!cursor) throw new MongoError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
   const batchSize = countOf(cursor.get('batchSize'), 'cursor.batchSize');
   const documents = runPipeline(state.catalog.find(namespace), elements(request.get('pipeline'), 'aggregate.pipeline'));
-  return state.cursors.start(namespace, documents, batchSize);
+  return state.cursors.start(namespace, documents[Symbol.iterator](), { batchSize, executor: `aggregate command on namespace: ${namespace}` });
 };
 
 export const READ_COMMANDS: Readonly<Record<string, Handler>> = { find, getMore, killCursors, count, aggregate };

@@ -24,7 +24,10 @@ export function render(value: Value): string {
     case T.DATE:
       return `new Date(${value.bigint})`;
     case T.NULL:
-      return 'null';
+    case T.UNDEFINED:
+    case T.MIN_KEY:
+    case T.MAX_KEY:
+      return value.typeName.replace(/^m/, 'M');
     case T.REGEX: {
       const end = value.bytes.indexOf(0);
       return `/${value.bytes.toString('utf8', 0, end)}/${value.bytes.toString('utf8', end + 1, value.length - 1)}`;
@@ -38,10 +41,6 @@ export function render(value: Value): string {
       return String(value.bigint);
     case T.DECIMAL:
       return new Decimal128(value.bytes).toString();
-    case T.MIN_KEY:
-      return 'MinKey';
-    case T.MAX_KEY:
-      return 'MaxKey';
     default:
       return '?';
   }
@@ -53,8 +52,8 @@ export function renderField([name, value]: Field): string {
 
 /** As C's %.16g, with `.0` behind a whole number. */
 function renderDouble(number: number): string {
-  if (Number.isNaN(number)) return 'nan.0';
-  if (!Number.isFinite(number)) return number > 0 ? 'inf.0' : '-inf.0';
+  if (Number.isNaN(number)) return 'nan';
+  if (!Number.isFinite(number)) return number > 0 ? 'inf' : '-inf';
   if (number === 0) return Object.is(number, -0) ? '-0.0' : '0.0';
   const exponent = Math.floor(Math.log10(Math.abs(Number(number.toPrecision(16)))));
   if (exponent < -4 || exponent >= 16) {

@@ -1,5 +1,5 @@
 import { ACCEPTED, use } from './accepted';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { T, type Field, type Value } from './value';
 
 const GENERAL: ReadonlySet<string> = new Set(ACCEPTED.general);
@@ -41,14 +41,14 @@ export class Request {
 
   /** `database.collection`, from the command's own argument. */
   get namespace(): string {
-    return this.namespaceOf(this.argument, this.name);
+    return this.namespaceOf(this.argument);
   }
 
-  namespaceOf(name: Value, field: string): string {
-    if (name.type !== T.STRING) throw new MongoError(73, `collection name has invalid type ${name.typeName}`);
+  namespaceOf(name: Value): string {
+    if (name.type !== T.STRING) throw new MongoError(73, `Collection name has invalid type ${name.typeName}`);
     const text = name.text;
     if (text === '' || text.startsWith('.') || text.includes('$') || text.includes('\0') || text.startsWith('system.')) {
-      throw new MongoError(73, `Invalid namespace specified '${this.db}.${text}' in ${field}`);
+      throw new MongoError(73, `Invalid namespace specified '${this.db}.${text}'`);
     }
     if (Buffer.byteLength(`${this.db}.${text}`) > 255) {
       throw new MongoError(73, `Fully qualified namespace is too long. Namespace: ${this.db}.${text} Max: 255`);
@@ -83,7 +83,7 @@ export class Request {
 }
 
 function unknown(command: string, field: string): MongoError {
-  return new MongoError(40415, `BSON field '${command}.${field}' is an unknown field.`);
+  return new Refusal(40415, `BSON field '${command}.${field}' is an unknown field.`);
 }
 
 export function wrongType(field: string, value: Value, expected: string): MongoError {
@@ -110,16 +110,16 @@ export function documentIn(of: Value, name: string, field: string): Value | unde
 export function flagIn(of: Value, name: string, field: string): boolean | undefined {
   const found = of.get(name);
   if (!found) return undefined;
-  if (found.type === T.BOOL || found.isNumber) return found.truthy;
-  throw wrongType(field, found, 'bool, long, int, decimal, double');
+  if (found.type === T.BOOL) return found.truthy;
+  throw new Refusal(14, `BSON field '${field}' is the wrong type '${found.typeName}', expected type 'bool'`);
 }
 
 export function countOf(value: Value | undefined, field: string): number | undefined {
   if (!value || value.type === T.NULL) return undefined;
-  if (!value.isNumber || value.type === T.DECIMAL) throw wrongType(field, value, 'long, int, decimal, double');
+  if (!value.isNumber || value.type === T.DECIMAL) throw wrongType(field, value, 'long, double, decimal, int');
   const number = Math.trunc(value.number);
   if (!(number >= 0))
-    throw new MongoError(51024, `BSON field '${field.split('.').at(-1)}' value must be >= 0, actual value '${number}'`);
+    throw new Refusal(51024, `BSON field '${field.split('.').at(-1)}' value must be >= 0, actual value '${number}'`);
   if (number > Number.MAX_SAFE_INTEGER) throw new MongoError(2, `BSON field '${field}' is too large`);
   return number;
 }
@@ -138,6 +138,6 @@ export function checkWriteConcern(request: Request): void {
       name === 'w'
         ? (value.isNumber && (value.number === 0 || value.number === 1)) || (value.type === T.STRING && value.text === 'majority')
         : name === 'j' && value.type === T.BOOL;
-    if (!fits) throw new MongoError(2, `the write concern's ${name} is not supported here`);
+    if (!fits) throw new Refusal(2, `the write concern's ${name} is not supported here`);
   }
 }

@@ -1,6 +1,6 @@
 import { ObjectId } from 'bson';
 import { use } from './accepted';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { conjuncts, type Filter } from './filter';
 import { equal } from './key';
 import { isOperator, makeModifier, type Modifier } from './modifiers';
@@ -17,8 +17,7 @@ export const LARGEST_DOCUMENT = 16 * 1024 * 1024;
 
 /** @throws MongoError as MongoDB's parser of updates does; pipelines are refused */
 export function parseUpdate(update: Value, multi: boolean): Update {
-  if (update.type === T.ARRAY) throw new MongoError(238, 'updates by pipeline are not supported');
-  if (update.type !== T.OBJECT) throw new MongoError(9, 'Update argument must be either an object or an array');
+  if (update.type === T.ARRAY) throw new Refusal(238, 'updates by pipeline are not supported');
   if (!update.fields[0]?.[0].startsWith('$')) {
     if (multi) throw new MongoError(9, 'multi update is not supported for replacement-style update');
     checkReplacement(update);
@@ -27,7 +26,7 @@ export function parseUpdate(update: Value, multi: boolean): Update {
   const tree: Branch = new Map();
   for (const [operator, paths] of update.fields) {
     if (!isOperator(operator)) {
-      throw new MongoError(
+      throw new Refusal(
         9,
         `Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`,
       );
@@ -44,16 +43,16 @@ export function parseUpdate(update: Value, multi: boolean): Update {
   return { kind: 'operators', tree };
 }
 
-function checkReplacement(replacement: Value): void {
+function checkReplacement(replacement: Value, inserted = false): void {
   for (const [name, { type, bytes }] of replacement.fields) {
-    if (name.startsWith('$')) {
+    if (name.startsWith('$') && !inserted) {
       throw new MongoError(
         52,
         `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`,
       );
     }
     if (type === T.TIMESTAMP && name !== '_id' && bytes.every((byte) => byte === 0)) {
-      throw new MongoError(2, 'an empty timestamp, for the server to fill in, is not supported');
+      throw new Refusal(2, 'an empty timestamp, for the server to fill in, is not supported');
     }
   }
 }
@@ -63,7 +62,7 @@ export function prepareInsert(doc: Value): Value {
   if (doc.length > LARGEST_DOCUMENT) {
     throw new MongoError(10334, `object to insert too large. size in bytes: ${doc.length}, max size: ${LARGEST_DOCUMENT}`);
   }
-  checkReplacement(doc);
+  checkReplacement(doc, true);
   const id = doc.get('_id');
   if (id) checkId(id);
   return withIdFirst(doc);
@@ -74,9 +73,10 @@ function checkId(id: Value): void {
     throw new MongoError(53, `The '_id' value cannot be of type ${id.typeName}`);
   }
   if (id.type === T.OBJECT) {
-    const dollar = id.fields.find(([name]) => name.startsWith('$'));
-    if (dollar) {
-      throw new MongoError(52, `_id fields may not contain '$'-prefixed fields: ${dollar[0]} is not valid for storage.`);
+    for (const [name, each] of id.fields) {
+      if (name.startsWith('$'))
+        throw new MongoError(52, `_id fields may not contain '$'-prefixed fields: ${name} is not valid for storage.`);
+      if (each.type === T.OBJECT) checkId(each);
     }
   }
 }
@@ -92,7 +92,8 @@ function checkPath(path: string): readonly string[] {
   const parts = path.split('.');
   for (const part of parts) {
     if (part === '') throw new MongoError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
-    if (part === '$' || part.startsWith('$[')) throw new MongoError(2, `The positional operator in '${path}' is not supported.`);
+    if (/^0\d+$/.test(part)) throw new Refusal(2, `an index with leading zeros, as in '${path}', is not supported`);
+    if (part === '$' || part.startsWith('$[')) throw new Refusal(2, `The positional operator in '${path}' is not supported.`);
     if (part.startsWith('$'))
       throw new MongoError(52, `The dollar ($) prefixed field '${part}' in '${path}' is not valid for storage.`);
   }
@@ -114,16 +115,19 @@ function graft(tree: Branch, parts: readonly string[], modifier: Modifier): void
 }
 
 /**
- * The document after the update; the same object when nothing changes.
+ * The document after the update; the same object when nothing changes. (A replacement changes it unless it is the very document,
+ * `_id` included, or both hold nothing.)
  * @throws MongoError 66 when `_id` would change, 28 for a path through what holds no fields, and those of the operators
  */
 export function applyUpdate(update: Update, doc: Value): Value {
-  const after =
-    update.kind === 'operators'
-      ? applyTree(update.tree, doc, { document: doc, inserting: false }, [])
-      : replace(doc, update.with);
-  if (after.same(doc)) return doc;
-  return checked(after);
+  if (update.kind === 'replacement') {
+    const id = update.with.get('_id');
+    if (id) checkId(id);
+    const same = update.with.same(doc) || (update.with.fields.length === 0 && doc.fields.length === 1);
+    return same ? doc : checked(replace(doc, update.with));
+  }
+  const after = applyTree(update.tree, doc, { document: doc, inserting: false }, []);
+  return after === doc ? doc : checked(after);
 }
 
 function checked(after: Value): Value {
@@ -148,6 +152,7 @@ function replace(doc: Value, replacement: Value): Value {
  * @throws MongoError 54 when the query names a path twice
  */
 export function upsertDocument(update: Update, filter: Filter): Value {
+  if (!isPlain(filter)) throw new Refusal(238, 'an upsert is supported with a query of equalities, ranges, $exists and $ne');
   const equalities = conjuncts(filter).filter(({ operator }) => operator === '$eq');
   if (update.kind === 'replacement') {
     const id = equalities.find(({ name }) => name === '_id')?.operand;
@@ -167,6 +172,15 @@ export function upsertDocument(update: Update, filter: Filter): Value {
   return checked(prepareInsert(applyTree(update.tree, seed, { document: seed, inserting: true }, [])));
 }
 
+const UPSERTABLE: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$exists']);
+
+/** MongoDB takes the equalities from the query as its optimizer leaves it; of these conditions it leaves all as they stand. */
+function isPlain(filter: Filter): boolean {
+  if (filter.kind === 'predicate') return UPSERTABLE.has(filter.operator) && !filter.name.startsWith('_id.');
+  if (filter.kind === 'and') return filter.of.every(isPlain);
+  return filter.kind === 'nor' && filter.of.every((each) => each.kind === 'predicate' && isPlain(each));
+}
+
 interface Run {
   readonly document: Value;
   readonly inserting: boolean;
@@ -181,7 +195,7 @@ function inOrder(branch: Branch): readonly (readonly [string, Branch | Modifier]
   });
 }
 
-const INDEX = /^(0|[1-9]\d*)$/;
+const INDEX = /^\d+$/;
 const MOST_PADDING = 1_500_000;
 
 function applyTree(branch: Branch, container: Value, run: Run, at: readonly string[]): Value {
@@ -190,7 +204,7 @@ function applyTree(branch: Branch, container: Value, run: Run, at: readonly stri
   for (const [name, child] of inOrder(branch)) {
     const path = [...at, name];
     if (container.type === T.ARRAY && !INDEX.test(name)) {
-      blocked(child, container, run, path, path.length - 1);
+      blocked(child, array(fields.map(([, each]) => each)), run, path, path.length - 1);
       continue;
     }
     const place = container.type === T.ARRAY ? Number(name) : fields.findIndex((field) => field[0] === name);
@@ -203,7 +217,7 @@ function applyTree(branch: Branch, container: Value, run: Run, at: readonly stri
       else if (before) fields[place] = [name, after];
       else fields.push([name, after]);
     } else {
-      if (place - fields.length > MOST_PADDING) throw new MongoError(2, `can't backfill more than ${MOST_PADDING} elements`);
+      if (place - fields.length > MOST_PADDING) throw new MongoError(34, `can't backfill more than ${MOST_PADDING} elements`);
       while (fields.length < place) fields.push(['', NULL]);
       fields[place] = ['', after ?? NULL];
     }

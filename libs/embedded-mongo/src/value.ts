@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { onDemand } from 'bson';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 
 /** BSON type bytes (bsonspec.org). */
 export const T = {
@@ -127,7 +127,7 @@ export class Value {
   /** MongoDB's notion of a true option: every number but zero, and everything but false, null and undefined. */
   get truthy(): boolean {
     if (this.type === T.BOOL) return this.source[this.start] === 1;
-    if (this.type === T.DECIMAL) throw new MongoError(2, 'a decimal is not taken for a truth value here');
+    if (this.type === T.DECIMAL) throw new Refusal(2, 'a decimal is not taken for a truth value here');
     if (this.isNumber) return this.number !== 0;
     return this.type !== T.NULL && this.type !== T.UNDEFINED;
   }
@@ -225,17 +225,20 @@ export function validate(checked: Value, depth = 1): void {
   } catch (error) {
     throw new MongoError(22, `invalid BSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (checked.type === T.OBJECT && fields.length > 1 && new Set(fields.map(([name]) => name)).size < fields.length) {
+    throw new Refusal(2, 'a document that names a field twice is not supported');
+  }
   for (const [name, { type, bytes }] of fields) {
     if (name.includes('\uFFFD')) throw new MongoError(22, 'a field name is not UTF-8, or holds U+FFFD');
     if (type === T.UNDEFINED || type === T.DB_POINTER)
-      throw new MongoError(2, `the deprecated BSON type of field '${name}' is refused`);
+      throw new Refusal(2, `the deprecated BSON type of field '${name}' is refused`);
     if (type === T.STRING || type === T.SYMBOL || type === T.CODE) {
       if (bytes.length < 5 || bytes[bytes.length - 1] !== 0)
         throw new MongoError(22, `the string in field '${name}' does not end in zero`);
       if (!isUtf8(bytes.subarray(4))) throw new MongoError(22, `the string in field '${name}' is not UTF-8`);
     }
     if (type === T.BOOL && (bytes[0] ?? 2) > 1) throw new MongoError(22, `the boolean in field '${name}' is neither 0 nor 1`);
-    if (type === T.CODE_WITH_SCOPE) throw new MongoError(2, `the deprecated BSON type of field '${name}' is refused`);
+    if (type === T.CODE_WITH_SCOPE) throw new Refusal(2, `the deprecated BSON type of field '${name}' is refused`);
   }
   for (const [, each] of fields) if (each.type === T.OBJECT || each.type === T.ARRAY) validate(each, depth + 1);
 }

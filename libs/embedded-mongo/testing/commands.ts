@@ -1,0 +1,237 @@
+import fc from 'fast-check';
+import { array, document, int, T, value, type Field, type Plain, type Value } from '../src/value';
+import { anyValue, doc, id, likely, number, path, small } from './arbitraries';
+
+/** A command without its collection and database, which the run adds. */
+export interface Command {
+  readonly name: string;
+  readonly argument?: Value;
+  readonly fields: readonly Field[];
+}
+
+const object = (fields: readonly Field[]): Value => document(fields);
+const fieldsOf = (plain: { readonly [name: string]: Plain }): readonly Field[] => value(plain).fields;
+
+const operator: fc.Arbitrary<Field> = fc.oneof(
+  fc.tuple(fc.constantFrom('$eq', '$gt', '$gte', '$lt', '$lte', '$ne'), likely),
+  fc.tuple(fc.constantFrom('$in', '$nin'), fc.array(likely, { maxLength: 3 }).map(array)),
+  fc.tuple(fc.constant('$exists'), fc.constantFrom(value(true), value(false), int(1), int(0))),
+  fc.tuple(fc.constant('$size'), fc.integer({ min: 0, max: 3 }).map(int)),
+);
+
+const operators = fc.uniqueArray(operator, { selector: ([name]) => name, minLength: 1, maxLength: 2 }).map(object);
+
+const condition: fc.Arbitrary<Value> = fc.oneof(
+  { weight: 5, arbitrary: likely },
+  { weight: 8, arbitrary: operators },
+  { weight: 1, arbitrary: operators.map((inner) => value({ $not: inner })) },
+  { weight: 1, arbitrary: operators.map((inner) => value({ $elemMatch: inner })) },
+);
+
+const { filter } = fc.letrec<{ filter: Value; part: Field }>((tie) => ({
+  part: fc.oneof(
+    { maxDepth: 3 },
+    { weight: 8, arbitrary: fc.tuple(path, condition) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(
+        path,
+        tie('filter').map((inner) => value({ $elemMatch: inner })),
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(
+        fc.constantFrom('$and', '$or', '$nor'),
+        fc.array(tie('filter'), { minLength: 1, maxLength: 2 }).map(array),
+      ),
+    },
+  ),
+  filter: fc.uniqueArray(tie('part'), { selector: ([name]) => name, maxLength: 2 }).map(object),
+}));
+
+const byId = id.map((each) => value({ _id: each }));
+const anyFilter = fc.oneof({ weight: 3, arbitrary: filter }, { weight: 1, arbitrary: byId });
+
+const sortPath = fc.constantFrom('a', 'b', 'c', 'a.b', 'b.a', 'a.a');
+const direction = fc.constantFrom(int(1), int(-1));
+const sort = fc.uniqueArray(fc.tuple(sortPath, direction), { selector: ([name]) => name, maxLength: 2 });
+/** Ends in `_id`, so that there is one right order. */
+const fullSort = fc.tuple(sort, direction).map(([some, last]) => object([...some, ['_id', last]]));
+
+const projection = fc
+  .tuple(
+    fc.uniqueArray(path, { maxLength: 2 }),
+    fc.constantFrom(int(1), int(0), value(true), value(false)),
+    fc.option(fc.constantFrom(int(1), int(0))),
+  )
+  .map(([paths, show, withId]) =>
+    object([...paths.map((each): Field => [each, show]), ...(withId ? [['_id', withId] as Field] : [])]),
+  );
+
+const option = <Each>(name: string, of: fc.Arbitrary<Each>): fc.Arbitrary<readonly Field[]> =>
+  fc.option(of).map((each) => (each === null ? [] : [[name, each as Value]]));
+
+const count = fc.integer({ min: 0, max: 4 }).map(int);
+
+const find: fc.Arbitrary<Command> = fc.oneof(
+  fc
+    .tuple(
+      anyFilter,
+      fullSort,
+      option('projection', projection),
+      option('skip', count),
+      option('limit', count),
+      option('batchSize', count),
+    )
+    .map(([by, order, ...rest]): Command => ({ name: 'find', fields: [['filter', by], ['sort', order], ...rest.flat()] })),
+  fc
+    .tuple(anyFilter, option('batchSize', count))
+    .map(([by, size]): Command => ({ name: 'find', fields: [['filter', by], ...size] })),
+  fc.tuple(anyFilter, sort.map(object)).map(([by, order]) => ({ name: 'find', fields: fieldsOf({ filter: by, sort: order }) })),
+);
+
+const counting: fc.Arbitrary<Command> = fc
+  .tuple(anyFilter, option('skip', count), option('limit', count))
+  .map(([by, skip, limit]) => ({ name: 'count', fields: [['query', by], ...skip, ...limit] }));
+
+const groupKey = fc.constantFrom<Plain>('$a', '$b', '$_id', null, 1, 'x');
+const aggregate: fc.Arbitrary<Command> = fc.oneof(
+  fc.tuple(anyFilter, fc.option(count), fc.option(fc.integer({ min: 1, max: 3 }).map(int))).map(([by, skip, limit]) => {
+    const stages: Plain[] = [{ $match: by }, ...(skip ? [{ $skip: skip }] : []), ...(limit ? [{ $limit: limit }] : [])];
+    return { name: 'aggregate', fields: fieldsOf({ pipeline: [...stages, { $group: { _id: 1, n: { $sum: 1 } } }], cursor: {} }) };
+  }),
+  fc.tuple(anyFilter, groupKey).map(([by, key]) => ({
+    name: 'aggregate',
+    fields: fieldsOf({
+      pipeline: [{ $match: by }, { $group: { _id: key, n: { $sum: 1 }, m: { $sum: 2147483647 } } }],
+      cursor: {},
+    }),
+  })),
+  fc.tuple(anyFilter, fullSort, count).map(([by, order, skip]) => ({
+    name: 'aggregate',
+    fields: fieldsOf({ pipeline: [{ $match: by }, { $sort: order }, { $skip: skip }, { $limit: 3 }], cursor: { batchSize: 2 } }),
+  })),
+);
+
+const insert: fc.Arbitrary<Command> = fc
+  .tuple(fc.array(doc, { minLength: 1, maxLength: 3 }), fc.boolean())
+  .map(([documents, ordered]) => ({ name: 'insert', fields: fieldsOf({ documents, ordered }) }));
+
+const items = fc.array(likely, { maxLength: 3 }).map(array);
+const binaryNumber = number.filter(({ type }) => type !== T.DECIMAL);
+const modifier: fc.Arbitrary<readonly [string, Field]> = fc.oneof(
+  fc.tuple(fc.constantFrom('$set', '$set', '$setOnInsert', '$min', '$max', '$unset'), fc.tuple(path, likely)),
+  fc.tuple(
+    fc.constant('$inc'),
+    fc.tuple(
+      path,
+      fc.oneof({ weight: 12, arbitrary: small }, { weight: 4, arbitrary: binaryNumber }, { weight: 1, arbitrary: anyValue }),
+    ),
+  ),
+  fc.tuple(fc.constantFrom('$push', '$addToSet', '$pull'), fc.tuple(path, likely)),
+  fc.tuple(
+    fc.constantFrom('$push', '$addToSet'),
+    fc.tuple(
+      path,
+      items.map((each) => value({ $each: each })),
+    ),
+  ),
+  fc.tuple(
+    fc.constant('$push'),
+    fc.tuple(
+      path,
+      fc.tuple(items, fc.integer({ min: -3, max: 3 })).map(([each, slice]) => value({ $each: each, $slice: slice })),
+    ),
+  ),
+  fc.tuple(fc.constant('$pull'), fc.tuple(path, fc.oneof(operators, filter))),
+);
+
+const operation: fc.Arbitrary<Value> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc
+      .uniqueArray(modifier, { selector: ([operator, [name]]) => `${operator} ${name}`, minLength: 1, maxLength: 3 })
+      .map((parts) => {
+        const byOperator = new Map<string, Field[]>();
+        for (const [operator, field] of parts) byOperator.set(operator, [...(byOperator.get(operator) ?? []), field]);
+        return object([...byOperator].map(([operator, fields]) => [operator, object(fields)]));
+      }),
+  },
+  { weight: 1, arbitrary: doc },
+  { weight: 1, arbitrary: doc.map((each) => object(each.fields.filter(([name]) => name !== '_id'))) },
+);
+
+/** One equality beside `_id`: in which order MongoDB 9.0 sets several is chance. */
+const upsertFilter = fc
+  .tuple(id, fc.option(fc.tuple(path, condition)))
+  .map(([_id, more]) => object([['_id', _id], ...(more && more[0] !== '_id' ? [more] : [])]));
+
+const update: fc.Arbitrary<Command> = fc
+  .tuple(
+    fc.oneof(fc.tuple(anyFilter, fc.constant(false)), fc.tuple(byId, fc.boolean()), fc.tuple(upsertFilter, fc.boolean())),
+    operation,
+    fc.boolean(),
+  )
+  .map(([[q, upsert], u, multi]) => ({ name: 'update', fields: fieldsOf({ updates: [{ q, u, multi, upsert }] }) }));
+
+const remove: fc.Arbitrary<Command> = fc
+  .tuple(anyFilter, fc.integer({ min: 0, max: 1 }))
+  .map(([q, limit]) => ({ name: 'delete', fields: fieldsOf({ deletes: [{ q, limit }] }) }));
+
+const findAndModify: fc.Arbitrary<Command> = fc
+  .tuple(
+    fc.oneof(
+      fc.tuple(anyFilter, fc.record({ update: operation, new: fc.boolean() })),
+      fc.tuple(anyFilter, fc.constant({ remove: true })),
+      fc.tuple(upsertFilter, fc.record({ update: operation, new: fc.boolean(), upsert: fc.constant(true) })),
+    ),
+    fullSort,
+    option('fields', projection),
+  )
+  .map(([[query, how], order, shown]) => ({
+    name: 'findAndModify',
+    fields: [...fieldsOf({ query, sort: order, ...how }), ...shown],
+  }));
+
+export const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 4, arbitrary: insert },
+  { weight: 5, arbitrary: find },
+  { weight: 1, arbitrary: counting },
+  { weight: 1, arbitrary: aggregate },
+  { weight: 6, arbitrary: update },
+  { weight: 1, arbitrary: remove },
+  { weight: 2, arbitrary: findAndModify },
+);
+
+const indexPath = fc.constantFrom('a', 'b', 'c', 'a.b', 'b.a', 'a.a', 'a.b.c');
+const partial: fc.Arbitrary<Value> = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom('a', 'b', 'c', 'a.b'),
+      fc.oneof(
+        likely,
+        fc.constant(value({ $exists: true })),
+        fc.tuple(fc.constantFrom('$eq', '$gt', '$gte', '$lt', '$lte'), likely).map((each) => object([each])),
+        fc.array(likely, { maxLength: 2 }).map((each) => value({ $in: each })),
+      ),
+    ),
+    { minLength: 1, maxLength: 2 },
+  )
+  .map(object);
+
+/** Indexes of a collection, by their own name so that none is named twice. */
+export const indexes: fc.Arbitrary<readonly Value[]> = fc
+  .uniqueArray(
+    fc.tuple(
+      fc.uniqueArray(fc.tuple(indexPath, direction), { selector: ([name]) => name, minLength: 1, maxLength: 3 }).map(object),
+      fc.constantFrom(false, false, true),
+      fc.option(partial, { freq: 2 }),
+    ),
+    { selector: ([key]) => key.bytes.toString('hex'), maxLength: 3 },
+  )
+  .map((list) =>
+    list.map(([key, unique, where], at) =>
+      value({ key, name: `i${at}`, ...(unique ? { unique } : {}), ...(where ? { partialFilterExpression: where } : {}) }),
+    ),
+  );
