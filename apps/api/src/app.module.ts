@@ -2,6 +2,8 @@ import { AccessModule } from '@devpocket/access';
 import { AuthModule } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { DatabaseModule } from '@devpocket/database';
+import { ClustersModule } from '@devpocket/clusters';
+import { EnvironmentsModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
 import { type RuntimeDriver } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
@@ -28,6 +30,8 @@ export class AppModule {
         AccessModule,
         HttpModule,
         AuthModule,
+        ClustersModule,
+        EnvironmentsModule,
       ],
       controllers: [InfoController],
     };

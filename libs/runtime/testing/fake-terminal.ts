@@ -1,0 +1,182 @@
+import {
+  type InputMark,
+  RuntimeError,
+  type TerminalChannel,
+  type TerminalExit,
+  type TerminalRecord,
+  type TerminalRequest,
+  type TerminalSize,
+} from '../src';
+
+const KEPT_BYTES = 1_048_576;
+/** What a paused program can still write before it blocks, as the kernel's PTY buffer. */
+const PTY_BYTES = 4_096;
+
+/**
+ * A shell in memory: echoes what is typed with CR LF line ends and knows `echo X`, `seq N`, `stty size`, `write FILE X`, `cat FILE`
+ * and `exit N`.
+ */
+export class FakeTerminal {
+  private size: TerminalSize;
+  private kept = Buffer.alloc(0);
+  private position = 0;
+  private line = '';
+  private readonly marks = new Map<string, number>();
+  private listener: ((chunk: Buffer) => void) | null = null;
+  private paused = false;
+  /** Printed while paused: the program's, not yet the terminal's. */
+  private blocked: Buffer[] = [];
+  private exit: TerminalExit | null = null;
+  private readonly ended: Promise<TerminalExit>;
+  private settle: (exit: TerminalExit) => void = () => undefined;
+  private endedAt: Date | null = null;
+
+  constructor(
+    private readonly request: TerminalRequest,
+    private readonly createdAt: Date,
+    private readonly files: Map<string, string>,
+  ) {
+    this.size = { cols: request.cols, rows: request.rows };
+    this.ended = new Promise((resolve) => (this.settle = resolve));
+  }
+
+  record(): TerminalRecord {
+    const { sessionId } = this.request;
+    return {
+      sessionId,
+      ...this.size,
+      createdAt: this.createdAt,
+      position: this.position,
+      exit: this.exit,
+      endedAt: this.endedAt,
+    };
+  }
+
+  /** How much waits because the reader paused; a real program would block when it is more than a few KiB. */
+  get backlog(): number {
+    return this.blocked.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  channel(): TerminalChannel {
+    const start = this.position - this.kept.length;
+    const { kept } = this;
+    const size = (): TerminalSize => this.size;
+    return {
+      sessionId: this.request.sessionId,
+      createdAt: this.createdAt,
+      get cols() {
+        return size().cols;
+      },
+      get rows() {
+        return size().rows;
+      },
+      start,
+      kept: kept.length,
+      inputMarks: new Map(this.marks),
+      ended: this.ended,
+      attach: (onOutput) => {
+        if (this.kept.length > 0) onOutput(this.kept);
+        this.listener = onOutput;
+      },
+      pause: () => {
+        this.paused = true;
+      },
+      resume: () => {
+        this.paused = false;
+        const { blocked } = this;
+        this.blocked = [];
+        for (const chunk of blocked) this.print(chunk);
+      },
+      write: (bytes, mark) => this.write(bytes, mark),
+      resize: (to) => {
+        this.size = { cols: to.cols, rows: to.rows };
+        return Promise.resolve();
+      },
+      kill: () => {
+        this.end({ code: null, signal: 'SIGHUP', reason: 'killed' });
+        return Promise.resolve();
+      },
+      detach: () => this.detach(),
+      foregroundBusy: () => Promise.resolve(false),
+    };
+  }
+
+  detach(): void {
+    this.listener = null;
+    this.paused = false;
+  }
+
+  print(data: Buffer): void {
+    if (this.exit) return;
+    if (this.paused && this.backlog + data.length > PTY_BYTES) {
+      this.blocked.push(data);
+      return;
+    }
+    this.position += data.length;
+    this.kept = Buffer.concat([this.kept, data]).subarray(-KEPT_BYTES);
+    this.listener?.(data);
+  }
+
+  end(exit: TerminalExit): void {
+    if (this.exit) return;
+    this.paused = false;
+    const { blocked } = this;
+    this.blocked = [];
+    for (const chunk of blocked) this.print(chunk);
+    this.exit = exit;
+    this.endedAt = new Date();
+    this.settle(exit);
+  }
+
+  private async write(bytes: Buffer, mark?: InputMark): Promise<void> {
+    await Promise.resolve();
+    if (this.exit) throw new RuntimeError('gone', 'The shell has ended');
+    let fresh = bytes;
+    if (mark) {
+      const taken = this.marks.get(mark.clientId) ?? 0;
+      if (mark.seq <= taken) return;
+      fresh = bytes.subarray(Math.max(0, bytes.length - (mark.seq - taken)));
+      this.marks.set(mark.clientId, mark.seq);
+    }
+    for (const part of fresh.toString('utf8').split(/(?<=[\r\n])/)) this.type(part);
+  }
+
+  private type(part: string): void {
+    const isLine = part.endsWith('\n') || part.endsWith('\r');
+    this.print(Buffer.from(isLine ? part.slice(0, -1) + '\r\n' : part));
+    this.line += part;
+    if (!isLine) return;
+    const command = this.line.slice(0, -1);
+    this.line = '';
+    this.run(command);
+  }
+
+  private run(command: string): void {
+    const [, name = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(command) ?? [];
+    const say = (text: string): void => this.print(Buffer.from(`${text}\r\n`));
+    switch (name) {
+      case 'echo':
+        say(rest);
+        break;
+      case 'seq':
+        for (let at = 1; at <= Number(rest); at += 1) say(String(at));
+        break;
+      case 'stty':
+        say(`${this.size.rows} ${this.size.cols}`);
+        break;
+      case 'write': {
+        const [file = '', ...words] = rest.split(' ');
+        this.files.set(file, words.join(' '));
+        break;
+      }
+      case 'cat':
+        say(this.files.get(rest) ?? `cat: ${rest}: No such file or directory`);
+        break;
+      case 'exit':
+        this.end({ code: Number(rest) || 0, signal: null, reason: 'exited' });
+        break;
+      default:
+        break;
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { FakeDriver, type FakeOptions } from './fake.driver';
+export { FakeTerminal } from './fake-terminal';
