@@ -30,7 +30,15 @@ export default defineConfig(
     },
   },
   {
-    files: ['libs/config/**', '**/*.spec.ts', '**/*.int-spec.ts', '**/testing/**', 'scripts/**', 'apps/cli/**'],
+    files: [
+      'libs/config/**',
+      'libs/runtime-local/src/search-path.ts',
+      '**/*.spec.ts',
+      '**/*.int-spec.ts',
+      '**/testing/**',
+      'scripts/**',
+      'apps/cli/**',
+    ],
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
   {

@@ -1,0 +1,238 @@
+import { RuntimeError, type TerminalExit } from '@devpocket/runtime';
+import { spawn } from 'node:child_process';
+import { existsSync, openSync, closeSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ackFrame,
+  type Attached,
+  FrameReader,
+  HOST_PROTOCOL,
+  type HostRequest,
+  inputFrame,
+  type InputHeader,
+  jsonFrame,
+} from './host-protocol';
+import { SEARCH_PATH } from './search-path';
+import { type Layout } from './layout';
+
+const READY_MS = 10_000;
+
+export interface HostClientOptions {
+  readonly layout: Layout;
+  readonly bufferBytes: number;
+  readonly graceMs: number;
+}
+
+/** Where an attachment's output and end go. */
+export interface Receiver {
+  output(bytes: Buffer): void;
+  exit(exit: TerminalExit): void;
+}
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: RuntimeError) => void;
+}
+
+const LOST: TerminalExit = { code: null, signal: null, reason: 'killed' };
+
+/** The server's side of the connection to the PTY host. Starts one where there is none. */
+export class HostClient {
+  private socket: Socket | null = null;
+  private connecting: Promise<Socket> | null = null;
+  private nextId = 1;
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly receivers = new Map<number, Receiver>();
+  private closed = false;
+
+  constructor(private readonly options: HostClientOptions) {}
+
+  async open(): Promise<void> {
+    await this.connected();
+  }
+
+  /** Lets go; the host waits out its grace time. */
+  close(): void {
+    this.closed = true;
+    this.socket?.destroy();
+  }
+
+  /** Resolves when the host has left, after a `shutdown`. */
+  gone(): Promise<void> {
+    const { socket } = this;
+    this.closed = true;
+    return socket ? new Promise((resolve) => void socket.once('close', () => resolve())) : Promise.resolve();
+  }
+
+  /** @throws RuntimeError `gone` where the host says so, `unreachable` when it does not answer */
+  async ask<T>(request: HostRequest): Promise<T> {
+    const socket = await this.connected();
+    return (await this.send(socket, (id) => jsonFrame({ ...request, id }))) as T;
+  }
+
+  async attach(sessionId: string, receiverOf: (attached: Attached) => Receiver): Promise<Attached> {
+    const socket = await this.connected();
+    // The output follows the answer at once: the receiver must be there when it is read.
+    const attached = (await this.send(
+      socket,
+      (id) => jsonFrame({ op: 'attach', sessionId, id }),
+      (answer) => {
+        const value = answer as Attached;
+        this.receivers.set(value.handle, receiverOf(value));
+      },
+    )) as Attached;
+    return attached;
+  }
+
+  async write(header: Omit<InputHeader, 'id'>, bytes: Buffer): Promise<void> {
+    const socket = await this.connected();
+    await this.send(socket, (id) => inputFrame({ ...header, id }, bytes));
+  }
+
+  ack(handle: number, bytes: number): void {
+    if (this.socket?.writable) put(this.socket, ackFrame(handle, bytes));
+  }
+
+  drop(handle: number): void {
+    this.receivers.delete(handle);
+  }
+
+  private send(socket: Socket, frameOf: (id: number) => Buffer[], onAnswer?: (value: unknown) => void): Promise<unknown> {
+    const id = this.nextId;
+    this.nextId += 1;
+    return new Promise((resolve, reject) => {
+      const answered = (value: unknown): void => {
+        onAnswer?.(value);
+        resolve(value);
+      };
+      this.waiting.set(id, { resolve: answered, reject });
+      put(socket, frameOf(id));
+    });
+  }
+
+  private connected(): Promise<Socket> {
+    if (this.closed) return Promise.reject(new RuntimeError('unreachable', 'The local runtime is closed'));
+    if (this.socket) return Promise.resolve(this.socket);
+    this.connecting ??= this.reach().finally(() => (this.connecting = null));
+    return this.connecting;
+  }
+
+  /** Joins the host that is there, or starts one; one of another version is ended first. */
+  private async reach(): Promise<Socket> {
+    const path = this.options.layout.hostSocket();
+    const deadline = Date.now() + READY_MS;
+    let started = false;
+    while (Date.now() < deadline) {
+      const socket = await tryConnect(path);
+      if (!socket) {
+        if (!started) this.start(path);
+        started = true;
+        await delay(10);
+        continue;
+      }
+      this.adopt(socket);
+      const hello = (await this.send(socket, (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }))) as {
+        version: number;
+      };
+      if (hello.version === HOST_PROTOCOL) return socket;
+      await this.send(socket, (id) => jsonFrame({ op: 'shutdown', id }));
+      await new Promise((resolve) => socket.once('close', resolve));
+    }
+    throw new RuntimeError('unreachable', 'The PTY host does not answer');
+  }
+
+  private start(socketPath: string): void {
+    const { layout, bufferBytes, graceMs } = this.options;
+    const out = openSync(layout.hostLog, 'a', 0o600);
+    const child = spawn(process.execPath, [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs)], {
+      detached: true,
+      cwd: '/',
+      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
+      stdio: ['ignore', out, out],
+    });
+    child.on('error', () => undefined); // the connection that does not come tells
+    child.unref();
+    closeSync(out);
+  }
+
+  private adopt(socket: Socket): void {
+    this.socket = socket;
+    const reader = new FrameReader();
+    socket.on('data', (chunk: Buffer) => {
+      for (const frame of reader.push(chunk)) {
+        if (frame.kind === 'output') this.receivers.get(frame.handle)?.output(frame.bytes);
+        else if (frame.kind === 'json')
+          this.receive(
+            frame.value as { re?: number; ok?: unknown; error?: string; event?: string; handle?: number; exit?: TerminalExit },
+          );
+      }
+    });
+    socket.on('error', () => undefined); // a close follows
+    socket.on('close', () => this.lost(socket));
+  }
+
+  private receive(message: {
+    re?: number;
+    ok?: unknown;
+    error?: string;
+    event?: string;
+    handle?: number;
+    exit?: TerminalExit;
+  }): void {
+    if (message.event === 'exit' && message.handle !== undefined && message.exit) {
+      const receiver = this.receivers.get(message.handle);
+      this.receivers.delete(message.handle);
+      receiver?.exit(message.exit);
+      return;
+    }
+    const waiting = this.waiting.get(message.re ?? 0);
+    this.waiting.delete(message.re ?? 0);
+    if (message.error === undefined) waiting?.resolve(message.ok);
+    else
+      waiting?.reject(
+        new RuntimeError(
+          message.error === 'gone' ? 'gone' : 'refused',
+          message.error === 'gone' ? 'The shell or its environment is gone' : message.error,
+        ),
+      );
+  }
+
+  /** The host is gone: so are its shells, unless it was this side that let go. */
+  private lost(socket: Socket): void {
+    if (this.socket !== socket) return;
+    this.socket = null;
+    for (const { reject } of this.waiting.values()) reject(new RuntimeError('unreachable', 'The PTY host went away'));
+    this.waiting.clear();
+    const receivers = [...this.receivers.values()];
+    this.receivers.clear();
+    if (!this.closed) for (const receiver of receivers) receiver.exit(LOST);
+  }
+}
+
+function put(socket: Socket, parts: readonly Buffer[]): void {
+  socket.cork();
+  for (const part of parts) socket.write(part);
+  socket.uncork();
+}
+
+function tryConnect(path: string): Promise<Socket | null> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+    socket.once('error', () => resolve(null));
+  });
+}
+
+/** A process of its own runs compiled code; started from a source file (in a test) it is the build's. */
+function hostFile(): string {
+  const beside = join(__dirname, 'pty-host.js');
+  if (existsSync(beside)) return beside;
+  const built = join(__dirname, '../../../dist/libs/runtime-local/src/pty-host.js');
+  if (!existsSync(built)) throw new RuntimeError('unreachable', 'The local runtime is not built yet: run `npm run build`');
+  return built;
+}

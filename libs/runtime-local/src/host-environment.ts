@@ -1,0 +1,564 @@
+import { type Sighting, type TerminalExit } from '@devpocket/runtime';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { opendir, lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Writable } from 'node:stream';
+import { SEARCH_PATH } from './search-path';
+import { type Capabilities } from './capabilities';
+import { type Cgroups } from './cgroup';
+import { HostSession, openJoined, openPlain } from './host-session';
+import { type HostSpec } from './host-protocol';
+import { type EnvironmentState, type Layout, readState, writeState } from './layout';
+import { LogWriter } from './log-file';
+import {
+  accounts,
+  BASE_VARIABLES,
+  bwrapArguments,
+  FD,
+  hosts,
+  JOIN_GROUPS,
+  joinArguments,
+  networkArguments,
+  profile,
+  ROOT_SETUP,
+} from './sandbox';
+
+/** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
+const FIRST_UID = 200_000;
+const LOOK_AT_STORAGE_MS = 2_000;
+/** Growth beyond the limit that is still forgiven, so that an environment that is full can be started to be cleaned up. */
+const STORAGE_SLACK = 1_048_576;
+const MOST_FILES = 4096;
+
+export interface HostContext {
+  readonly layout: Layout;
+  readonly capabilities: Capabilities;
+  readonly cgroups: Cgroups | null;
+  readonly bufferBytes: number;
+  readonly log: (message: string) => void;
+}
+
+interface Run {
+  readonly spec: HostSpec;
+  readonly process: ChildProcess | null;
+  readonly groups: readonly string[];
+  readonly uid: number | null;
+  /** The sandbox's first process, as this machine counts; 0 until it is known. */
+  target: number;
+  phase: 'starting' | 'running' | 'stopping';
+  startupFailed: string | null;
+  network: ChildProcess | null;
+  oomKillsBefore: number;
+}
+
+/** One environment of this machine: its sandbox and its terminals. Only the host has these. */
+export class HostEnvironment {
+  readonly sessions = new Map<string, HostSession>();
+  private run: Run | null = null;
+  private state: EnvironmentState;
+  private readonly logs: LogWriter;
+  private storage: { bytes: number; at: number } | null = null;
+  private watch: NodeJS.Timeout | null = null;
+  private ended: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly id: string,
+    private readonly context: HostContext,
+    state: EnvironmentState,
+  ) {
+    this.state = state;
+    this.logs = new LogWriter(context.layout.log(id));
+    if (state.running) {
+      // A host before this one died, and its processes with it.
+      this.keep({ running: false, ended: { reason: 'runtime_state_lost', message: 'The process that held its shells ended' } });
+    }
+  }
+
+  static load(id: string, context: HostContext): HostEnvironment | null {
+    const state = readState(context.layout, id);
+    return state && new HostEnvironment(id, context, state);
+  }
+
+  /** Makes the folder and gives it a user. */
+  static create(id: string, context: HostContext): HostEnvironment {
+    const { layout, capabilities } = context;
+    mkdirSync(layout.workspace(id), { recursive: true, mode: 0o700 });
+    const uid = capabilities.bwrap !== null && capabilities.isRoot ? freeUid(layout) : null;
+    if (uid !== null) chownSync(layout.workspace(id), uid, uid);
+    chmodSync(layout.workspace(id), 0o700);
+    const state: EnvironmentState = { incarnation: 0, uid, running: false, startupDone: false, startupFailed: null, ended: null };
+    writeState(layout, id, state);
+    return new HostEnvironment(id, context, state);
+  }
+
+  sighting(): Sighting {
+    const { run, state } = this;
+    if (!run)
+      return {
+        seen: 'stopped',
+        incarnation: state.incarnation,
+        reason: state.ended?.reason ?? null,
+        message: state.ended?.message ?? null,
+      };
+    const { incarnation } = run.spec;
+    switch (run.phase) {
+      case 'stopping':
+        return { seen: 'stopping', incarnation };
+      case 'starting':
+        return run.target === 0
+          ? { seen: 'starting', incarnation, phase: 'starting_container', progress: 40 }
+          : { seen: 'starting', incarnation, phase: 'running_startup', progress: 80 };
+      case 'running':
+        return { seen: 'running', incarnation, startupFailed: run.startupFailed };
+    }
+  }
+
+  async start(spec: HostSpec): Promise<void> {
+    if (this.run && this.run.spec.incarnation >= spec.incarnation) return;
+    if (this.run) await this.end('environment_stopped');
+    const { cgroups, capabilities } = this.context;
+    const groups = cgroups?.create(this.id, spec.resources) ?? [];
+    const startup = this.state.startupDone ? [] : spec.startupCommands;
+    this.keep({ incarnation: spec.incarnation, running: true, ended: null, startupDone: true });
+    this.say('info', `Starting ${spec.name}`);
+    const base = {
+      spec,
+      groups,
+      uid: this.state.uid,
+      target: 0,
+      startupFailed: this.state.startupFailed,
+      network: null,
+      oomKillsBefore: cgroups?.usage(this.id)?.oomKills ?? 0,
+    };
+    this.run =
+      capabilities.bwrap === null
+        ? { ...base, process: this.plainStartup(spec, startup), phase: 'starting' }
+        : {
+            ...base,
+            process: this.sandbox({ ...spec, startupCommands: startup }, groups, capabilities.bwrap),
+            phase: 'starting',
+          };
+    this.supervise(this.run);
+    this.watchStorage();
+  }
+
+  /** Begins to stop; `sighting` tells when it is done. */
+  stop(incarnation: number, graceMs: number, kill: boolean): void {
+    const { run } = this;
+    if (!run || run.spec.incarnation > incarnation) return;
+    if (run.phase === 'stopping' && !kill) return;
+    const begin = run.phase !== 'stopping';
+    run.phase = 'stopping';
+    if (begin) this.say('info', 'Stopping');
+    for (const session of this.sessions.values()) session.endReason ??= 'environment_stopped';
+    if (kill || graceMs === 0) {
+      void this.end('environment_stopped');
+      return;
+    }
+    // Shells hang up, everything else is asked to end; what has not within the grace time is killed.
+    const pids = this.userPids(run);
+    for (const pid of pids) signal(pid, 'SIGHUP');
+    for (const pid of pids) signal(pid, 'SIGTERM');
+    const deadline = Date.now() + graceMs;
+    const look = (): void => {
+      if (this.run !== run) return;
+      if (this.userPids(run).length === 0 || Date.now() >= deadline) void this.end('environment_stopped');
+      else setTimeout(look, 20);
+    };
+    look();
+  }
+
+  /** Ends every process now; resolves when the last has gone. */
+  async end(reason: TerminalExit['reason'], why: EnvironmentState['ended'] = null): Promise<void> {
+    const { run } = this;
+    if (!run) return this.ended;
+    run.phase = 'stopping';
+    for (const session of this.sessions.values()) session.endReason ??= reason;
+    this.ended = this.finish(run, why);
+    return this.ended;
+  }
+
+  open(sessionId: string, cols: number, rows: number): HostSession | null {
+    const { run } = this;
+    if (run?.phase !== 'running') return null;
+    const before = this.sessions.get(sessionId);
+    if (before) return before;
+    const pty =
+      run.target > 0
+        ? openJoined(joinArguments(run.target, run.uid, run.groups), cols, rows)
+        : openPlain(
+            [BASE_VARIABLES.SHELL ?? '/bin/sh', '-i'],
+            cols,
+            rows,
+            this.context.layout.workspace(this.id),
+            this.plainVariables(run.spec),
+          );
+    const session = new HostSession(sessionId, this.id, pty, { cols, rows }, this.context.bufferBytes, (code, sig) =>
+      this.explain(run, code, sig),
+    );
+    this.sessions.set(sessionId, session);
+    return session;
+  }
+
+  usage(): {
+    readonly cpuNanos: number;
+    readonly memoryBytes: number;
+    readonly storageBytes: number | null;
+    readonly network: readonly [number, number] | null;
+  } | null {
+    if (!this.run) return null;
+    const group = this.context.cgroups?.usage(this.id) ?? this.processUsage();
+    return {
+      cpuNanos: group.cpuNanos,
+      memoryBytes: group.memoryBytes,
+      storageBytes: this.storage?.bytes ?? null,
+      network: this.networkUsage(),
+    };
+  }
+
+  private supervise(run: Run): void {
+    const { process: child } = run;
+    child?.once('exit', () => {
+      if (this.run !== run || run.target === -1) return;
+      if (this.context.capabilities.bwrap === null) return; // only the startup commands have ended
+      const failed = run.phase === 'starting' && run.target === 0;
+      const oom = this.oomKilled(run);
+      const why: EnvironmentState['ended'] =
+        run.phase === 'stopping'
+          ? null
+          : oom
+            ? { reason: 'out_of_memory', message: 'Out of memory' }
+            : failed
+              ? { reason: 'internal', message: 'The sandbox could not be started; its log tells more' }
+              : { reason: 'runtime_state_lost', message: 'Its processes ended' };
+      void this.end(oom ? 'out_of_memory' : 'environment_stopped', why);
+    });
+    child?.once('error', (error) => {
+      this.say('error', `Could not be started: ${error.message}`);
+    });
+  }
+
+  private sandbox(spec: HostSpec, groups: readonly string[], bwrap: string): ChildProcess {
+    const { layout, capabilities } = this.context;
+    const workspace = layout.workspace(this.id);
+    const asRoot = capabilities.isRoot;
+    const { uid } = this.state;
+    const limits = [
+      'prlimit',
+      '--core=0',
+      `--nofile=${MOST_FILES}`,
+      `--fsize=${spec.resources.storageBytes}`,
+      ...(this.context.cgroups ? [] : [`--data=${spec.resources.memoryBytes}`]),
+      '--',
+    ];
+    const inner = [...limits, ...bwrapArguments({ bwrap, spec, workspace: asRoot ? '/mnt/workspace' : workspace, asRoot })];
+    const command =
+      asRoot && uid !== null
+        ? [
+            'unshare',
+            '--mount',
+            '--propagation',
+            'private',
+            '--',
+            '/bin/sh',
+            '-c',
+            ROOT_SETUP,
+            'devpocket',
+            workspace,
+            String(uid),
+            ...groups,
+            '--',
+            ...inner,
+          ]
+        : ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...inner];
+    const [file = '', ...args] = command;
+    const child = spawn(file, args, {
+      cwd: '/',
+      env: { PATH: SEARCH_PATH },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+    });
+    const { passwd, group } = accounts(uid ?? process.getuid?.() ?? 65534);
+    const give = (fd: number, text: string): void => {
+      const pipe = child.stdio[fd] as Writable;
+      pipe.on('error', () => undefined); // it ended before it read: its exit tells
+      pipe.end(text);
+    };
+    give(FD.passwd, passwd);
+    give(FD.group, group);
+    give(FD.profile, profile(spec.environmentVariables));
+    give(FD.hosts, hosts(spec.name));
+    this.readLines(child, 'stdout', 'info', spec.incarnation);
+    this.readLines(child, 'stderr', 'error', spec.incarnation);
+    let info = '';
+    child.stdio[FD.info]?.on('data', (chunk: Buffer) => {
+      info += chunk.toString();
+      const pid = /"child-pid":\s*(\d+)/.exec(info)?.[1];
+      if (pid !== undefined && this.run?.process === child && this.run.target === 0) this.begun(this.run, Number(pid));
+    });
+    let status = '';
+    child.stdio[FD.status]?.on('data', (chunk: Buffer) => {
+      status += chunk.toString();
+      for (let end = status.indexOf('\n'); end >= 0; end = status.indexOf('\n')) {
+        const line = status.slice(0, end);
+        status = status.slice(end + 1);
+        if (this.run?.process === child) this.told(this.run, line);
+      }
+    });
+    return child;
+  }
+
+  private begun(run: Run, target: number): void {
+    run.target = target;
+    const { capabilities } = this.context;
+    const { network } = run.spec;
+    const path = network === 'pasta' ? capabilities.pasta : network === 'slirp4netns' ? capabilities.slirp4netns : null;
+    if (path === null || (network !== 'pasta' && network !== 'slirp4netns')) return;
+    const [file = '', ...args] = networkArguments(network, path, target, run.uid);
+    run.network = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: SEARCH_PATH }, cwd: '/' });
+    run.network.stderr?.on('data', (chunk: Buffer) => this.context.log(`${network} of ${this.id}: ${chunk.toString().trim()}`));
+    run.network.on('error', (error) => this.context.log(`${network} of ${this.id}: ${error.message}`));
+  }
+
+  private told(run: Run, line: string): void {
+    const failed = /^failed (\d+) (.*)$/.exec(line);
+    if (failed) {
+      run.startupFailed = `A startup command ended with ${failed[1] ?? ''}: ${failed[2] ?? ''}`.slice(0, 500);
+      this.keep({ startupFailed: run.startupFailed });
+      this.say('error', run.startupFailed);
+    }
+    if (line === 'ready' && run.phase === 'starting') {
+      run.phase = 'running';
+      this.say('info', 'Running');
+    }
+  }
+
+  /** Without a sandbox there is nothing to hold: only the startup commands run. */
+  private plainStartup(spec: HostSpec, commands: readonly string[]): ChildProcess {
+    const script =
+      'for command in "$@"; do sh -c "$command" </dev/null; code=$?; if [ $code -ne 0 ]; then echo "failed $code $command" >&3; break; fi; done; echo ready >&3';
+    const child = spawn('/bin/sh', ['-c', script, 'devpocket', ...commands], {
+      cwd: this.context.layout.workspace(this.id),
+      env: this.plainVariables(spec),
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.readLines(child, 'stdout', 'info', spec.incarnation);
+    this.readLines(child, 'stderr', 'error', spec.incarnation);
+    child.stdio[3]?.on('data', (chunk: Buffer) => {
+      for (const line of chunk.toString().split('\n')) if (this.run?.process === child) this.told(this.run, line);
+    });
+    return child;
+  }
+
+  private plainVariables(spec: HostSpec): Record<string, string> {
+    const home = this.context.layout.workspace(this.id);
+    return {
+      ...BASE_VARIABLES,
+      PATH: SEARCH_PATH,
+      HOME: home,
+      ...spec.environmentVariables,
+      DEVPOCKET_ENVIRONMENT: this.id,
+    };
+  }
+
+  private readLines(child: ChildProcess, which: 'stdout' | 'stderr', level: 'info' | 'error', incarnation: number): void {
+    let rest = '';
+    child[which]?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = (lines.pop() ?? '').slice(-65_536);
+      for (const line of lines) this.logs.append('startup', level, incarnation, line);
+    });
+    child[which]?.on('end', () => {
+      if (rest !== '') this.logs.append('startup', level, incarnation, rest);
+    });
+  }
+
+  private async finish(run: Run, why: EnvironmentState['ended']): Promise<void> {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      if (run.target > 0) signal(run.target, 'SIGKILL'); // the first process of the pid namespace takes all with it
+      if (run.process?.pid && run.process.exitCode === null && run.process.signalCode === null)
+        signal(run.process.pid, 'SIGKILL');
+      const pids = this.pids();
+      for (const pid of pids) signal(pid, 'SIGKILL');
+      const shells = [...this.sessions.values()].filter(({ alive }) => alive);
+      for (const { pid } of shells) signal(pid, 'SIGKILL');
+      if (pids.length === 0 && (shells.length === 0 || Date.now() > deadline)) break;
+      if (Date.now() > deadline + 10_000) break;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    if (run.network?.pid) signal(run.network.pid, 'SIGTERM');
+    if (this.run !== run) return;
+    this.run = null;
+    if (this.watch) clearInterval(this.watch);
+    this.context.cgroups?.remove(this.id);
+    this.keep({ running: false, ended: why });
+    this.say(why ? 'error' : 'info', why ? why.message : 'Stopped');
+  }
+
+  /** Every process of the environment that is known by now. */
+  private pids(): readonly number[] {
+    const { run } = this;
+    if (!run) return [];
+    const grouped = this.context.cgroups?.pids(this.id);
+    if (grouped) return grouped;
+    return run.target > 0 ? namespacePids(run.target) : markedPids(this.id);
+  }
+
+  /** Without those that hold the sandbox: were they asked to end, all would end at once. */
+  private userPids(run: Run): readonly number[] {
+    const holders = new Set([run.process?.pid ?? 0]);
+    if (run.target > 0) {
+      const init = childrenOf(run.target);
+      for (const pid of [run.target, ...init, ...init.flatMap(childrenOf)]) holders.add(pid);
+    }
+    return this.pids().filter((pid) => !holders.has(pid));
+  }
+
+  private explain(run: Run, code: number | null, sig: string | null): TerminalExit['reason'] {
+    if (run.phase === 'stopping') return 'environment_stopped';
+    if ((sig === 'SIGKILL' || code === 137) && this.oomKilled(run)) return 'out_of_memory';
+    return sig === null ? 'exited' : 'killed';
+  }
+
+  private oomKilled(run: Run): boolean {
+    return (this.context.cgroups?.usage(this.id)?.oomKills ?? 0) > run.oomKillsBefore;
+  }
+
+  private watchStorage(): void {
+    if (this.watch) clearInterval(this.watch);
+    let before: number | null = null;
+    let busy = false;
+    this.watch = setInterval(() => {
+      if (busy) return;
+      busy = true;
+      void folderBytes(this.context.layout.workspace(this.id)).then((bytes) => {
+        busy = false;
+        this.storage = { bytes, at: Date.now() };
+        before ??= bytes;
+        const limit = this.run?.spec.resources.storageBytes ?? Infinity;
+        if (bytes <= Math.max(limit, before + STORAGE_SLACK)) return;
+        void this.end('killed', { reason: 'volume_full', message: `Its storage is full: ${bytes} of ${limit} bytes` });
+      });
+    }, LOOK_AT_STORAGE_MS);
+  }
+
+  private processUsage(): { cpuNanos: number; memoryBytes: number } {
+    let ticks = 0;
+    let pages = 0;
+    for (const pid of this.pids()) {
+      try {
+        const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/^.*\) /, '')
+          .split(' ');
+        ticks += Number(fields[11]) + Number(fields[12]);
+        pages += Number(fields[21]);
+      } catch {
+        continue; // it has just ended
+      }
+    }
+    return { cpuNanos: ticks * 10_000_000, memoryBytes: pages * 4096 };
+  }
+
+  private networkUsage(): readonly [number, number] | null {
+    if (!this.run || this.run.target <= 0) return null;
+    try {
+      const lines = readFileSync(`/proc/${this.run.target}/net/dev`, 'utf8').split('\n').slice(2);
+      let received = 0;
+      let sent = 0;
+      for (const line of lines) {
+        const [name = '', rest = ''] = line.split(':');
+        if (name.trim() === 'lo' || rest === '') continue;
+        const fields = rest.trim().split(/\s+/);
+        received += Number(fields[0]);
+        sent += Number(fields[8]);
+      }
+      return [received, sent];
+    } catch {
+      return null;
+    }
+  }
+
+  private keep(change: Partial<EnvironmentState>): void {
+    this.state = { ...this.state, ...change };
+    writeState(this.context.layout, this.id, this.state);
+  }
+
+  private say(level: 'info' | 'error', message: string): void {
+    this.logs.append('system', level, this.run?.spec.incarnation ?? this.state.incarnation, message);
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // it has ended meanwhile
+  }
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // it has ended meanwhile
+  }
+}
+
+function freeUid(layout: Layout): number {
+  const taken = new Set(readdirSync(layout.environments).map((id) => readState(layout, id)?.uid));
+  let uid = FIRST_UID;
+  while (taken.has(uid)) uid += 1;
+  return uid;
+}
+
+function allPids(): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+}
+
+/** Processes whose pid namespace is that of `target`. */
+function namespacePids(target: number): readonly number[] {
+  const own = namespaceOf(String(target));
+  return own === null
+    ? []
+    : allPids()
+        .filter((pid) => namespaceOf(pid) === own)
+        .map(Number);
+}
+
+function namespaceOf(pid: string): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return null;
+  }
+}
+
+/** Processes that bear the environment's mark in their variables: how plain ones are found again. */
+function markedPids(environmentId: string): readonly number[] {
+  if (process.platform !== 'linux') return [];
+  return allPids()
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`DEVPOCKET_ENVIRONMENT=${environmentId}`);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** Bytes on disk below a folder; links are counted, not followed. */
+async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  const walk = async (path: string): Promise<void> => {
+    for await (const entry of await opendir(path)) {
+      const file = join(path, entry.name);
+      if (entry.isDirectory()) await walk(file).catch(() => undefined);
+      else bytes += (await lstat(file).catch(() => null))?.blocks ?? 0;
+    }
+  };
+  await walk(folder).catch(() => undefined);
+  return bytes * 512;
+}

@@ -1,0 +1,1 @@
+export { LocalDriver, type LocalRuntimeOptions } from './local.driver';

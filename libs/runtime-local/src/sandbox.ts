@@ -1,0 +1,262 @@
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { type HostSpec } from './host-protocol';
+
+/** Descriptors that the sandbox's set-up reads and writes. */
+export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8 } as const;
+
+/** Of /etc only what programs need to find names, certificates, libraries and the time zone. */
+const ETC = [
+  '/etc/ld.so.cache',
+  '/etc/ld.so.conf',
+  '/etc/ld.so.conf.d',
+  '/etc/ssl',
+  '/etc/ca-certificates',
+  '/etc/pki',
+  '/etc/alternatives',
+  '/etc/localtime',
+  '/etc/timezone',
+  '/etc/nsswitch.conf',
+  '/etc/protocols',
+  '/etc/services',
+  '/etc/terminfo',
+  '/etc/inputrc',
+  '/etc/bash.bashrc',
+  '/etc/profile',
+  '/etc/mime.types',
+];
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+export const PROFILE = '/run/devpocket/profile';
+
+export interface SandboxPlan {
+  readonly bwrap: string;
+  readonly spec: HostSpec;
+  /** As the sandbox's set-up sees it. */
+  readonly workspace: string;
+  readonly asRoot: boolean;
+}
+
+/** bubblewrap's arguments, for one that runs as the environment's own user. */
+export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan): readonly string[] {
+  const { memoryBytes } = spec.resources;
+  const bind = (path: string): readonly string[] => (existsSync(path) ? ['--ro-bind', path, path] : []);
+  return [
+    bwrap,
+    '--die-with-parent',
+    '--unshare-user',
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--unshare-uts',
+    '--unshare-cgroup-try',
+    ...(spec.network === 'host' ? [] : ['--unshare-net']),
+    '--hostname',
+    spec.name,
+    '--info-fd',
+    String(FD.info),
+    ...bind('/usr'),
+    ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].flatMap(systemFolder),
+    ...bind('/opt'),
+    ...ETC.flatMap(bind),
+    ...(spec.network === 'none' ? [] : bind('/etc/resolv.conf')),
+    '--ro-bind-data',
+    String(FD.passwd),
+    '/etc/passwd',
+    '--ro-bind-data',
+    String(FD.group),
+    '/etc/group',
+    '--ro-bind-data',
+    String(FD.hosts),
+    '/etc/hosts',
+    '--perms',
+    '0400',
+    '--ro-bind-data',
+    String(FD.profile),
+    PROFILE,
+    '--proc',
+    '/proc',
+    // A terminal of its own per program (tmux, script) needs devpts, which only root can join later.
+    ...(asRoot ? ['--dev', '/dev'] : plainDevices()),
+    '--size',
+    String(Math.max(1_048_576, Math.floor(memoryBytes / 2))),
+    '--perms',
+    '1777',
+    '--tmpfs',
+    '/tmp',
+    '--dir',
+    '/var/tmp',
+    '--bind',
+    workspace,
+    '/workspace',
+    '--remount-ro',
+    '/',
+    '--chdir',
+    '/workspace',
+    '--new-session',
+    '--clearenv',
+    '/bin/sh',
+    '-c',
+    INIT,
+    'devpocket',
+    ...spec.startupCommands,
+  ];
+}
+
+/** On a merged system these are links into /usr. */
+function systemFolder(path: string): readonly string[] {
+  if (!existsSync(path)) return [];
+  return lstatSync(path).isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path];
+}
+
+function plainDevices(): readonly string[] {
+  return [
+    '--tmpfs',
+    '/dev',
+    ...DEVICES.flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
+    '--symlink',
+    '/proc/self/fd',
+    '/dev/fd',
+    '--symlink',
+    '/proc/self/fd/0',
+    '/dev/stdin',
+    '--symlink',
+    '/proc/self/fd/1',
+    '/dev/stdout',
+    '--symlink',
+    '/proc/self/fd/2',
+    '/dev/stderr',
+    '--tmpfs',
+    '/dev/shm',
+  ];
+}
+
+/**
+ * The sandbox's first program: runs the startup commands, tells on the status descriptor how they went, and then only holds the
+ * namespaces.
+ */
+const INIT = `
+. ${PROFILE}
+echo begun >&${FD.status}
+for command in "$@"; do
+  sh -c "$command" </dev/null ${FD.status}>&-
+  code=$?
+  if [ $code -ne 0 ]; then echo "failed $code $command" >&${FD.status}; break; fi
+done
+echo ready >&${FD.status}
+exec ${FD.status}>&- >/dev/null 2>&1
+while :; do sleep 2147483; done
+`;
+
+/** Joins the groups, makes the workspace reachable for the environment's user in a mount namespace of its own, becomes that user. */
+export const ROOT_SETUP = `
+set -e
+workspace=$1; uid=$2; shift 2
+while [ "$1" != -- ]; do echo $$ > "$1"; shift; done
+shift
+mount -t tmpfs -o mode=0755,size=64k tmpfs /mnt
+mkdir /mnt/workspace
+mount --bind "$workspace" /mnt/workspace
+exec setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
+`;
+
+/** Joins the groups (they may be none), then becomes what follows. */
+export const JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"';
+
+/** The files that stand in for the machine's own. */
+export function accounts(uid: number): { readonly passwd: string; readonly group: string } {
+  return {
+    passwd: `root:x:0:0:root:/:/bin/false\ndev:x:${uid}:${uid}:dev:/workspace:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n`,
+    group: `root:x:0:\ndev:x:${uid}:\nnogroup:x:65534:\n`,
+  };
+}
+
+export function hosts(name: string): string {
+  return `127.0.0.1 localhost ${name}\n::1 localhost ip6-localhost\n`;
+}
+
+/** The user's variables as a script that shells read: they are in no program's environment or arguments before. */
+export function profile(variables: Readonly<Record<string, string>>): string {
+  const all = { ...BASE_VARIABLES, ...variables };
+  return Object.entries(all)
+    .map(([name, value]) => `export ${name}=${quote(value)}\n`)
+    .join('');
+}
+
+export const BASE_VARIABLES: Readonly<Record<string, string>> = {
+  HOME: '/workspace',
+  USER: 'dev',
+  LOGNAME: 'dev',
+  SHELL: existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh',
+  PATH: '/workspace/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin',
+  LANG: 'C.UTF-8',
+  TERM: 'xterm-256color',
+  COLORTERM: 'truecolor',
+  TMPDIR: '/tmp',
+  PS1: '\\w\\$ ',
+};
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
+const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; exec setsid -c "$0" -c 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi'`;
+
+/** The command that joins a terminal to a sandbox. @param target the sandbox's first process, as this machine counts */
+export function joinArguments(target: number, uid: number | null, groups: readonly string[]): readonly string[] {
+  const spaces = ['-m', '-p', '-n', '-i', '-u'];
+  const become = uid === null ? ['-U', '--preserve-credentials'] : ['-S', String(uid), '-G', String(uid), '-U'];
+  return [
+    '/bin/sh',
+    '-c',
+    JOIN_GROUPS,
+    'devpocket',
+    ...groups,
+    '--',
+    'nsenter',
+    '-t',
+    String(target),
+    ...become,
+    ...spaces,
+    '--',
+    '/usr/bin/setpriv',
+    '--no-new-privs',
+    '/usr/bin/env',
+    '-i',
+    '/bin/sh',
+    '-c',
+    LOGIN,
+    '/bin/sh',
+  ];
+}
+
+/** Outward only: the machine's own loopback is reachable neither by its address nor through the gateway's. */
+export function networkArguments(
+  kind: 'pasta' | 'slirp4netns',
+  path: string,
+  target: number,
+  uid: number | null,
+): readonly string[] {
+  const netns = `/proc/${target}/ns/net`;
+  if (kind === 'slirp4netns') {
+    const user = uid === null ? ['--userns-path', `/proc/${target}/ns/user`] : [];
+    return [path, '--configure', '--mtu=65520', '--disable-host-loopback', ...user, '--netns-type=path', netns, 'tap0'];
+  }
+  const who = uid === null ? ['--userns', `/proc/${target}/ns/user`] : ['--netns-only', '--runas', String(uid)];
+  return [
+    path,
+    '--foreground',
+    '--quiet',
+    '--config-net',
+    '--no-map-gw',
+    '-t',
+    'none',
+    '-u',
+    'none',
+    '-T',
+    'none',
+    '-U',
+    'none',
+    ...who,
+    '--netns',
+    netns,
+  ];
+}
