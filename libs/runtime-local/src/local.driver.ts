@@ -78,7 +78,7 @@ export class LocalDriver extends RuntimeDriver {
       warnings: sandboxed
         ? []
         : [
-            `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt`,
+            `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt slirp4netns`,
           ],
       multiUser,
       exposable: multiUser,
@@ -193,7 +193,9 @@ export class LocalDriver extends RuntimeDriver {
 
   private networkFor(soleUser: boolean): HostSpec['network'] {
     const { network } = this.options;
-    const outward = this.capabilities.pasta ? 'pasta' : this.capabilities.slirp4netns ? 'slirp4netns' : null;
+    const { pasta, slirp4netns, isRoot } = this.capabilities;
+    // Started as root, pasta drops its privileges before it joins, and then may not join another user's namespaces.
+    const outward = pasta && !isRoot ? 'pasta' : slirp4netns ? 'slirp4netns' : null;
     if (network === 'none') return 'none';
     if (network !== 'host' && outward) return outward;
     if (network === 'pasta') return 'none';

@@ -235,28 +235,23 @@ export function networkArguments(
   target: number,
   uid: number | null,
 ): readonly string[] {
-  const netns = `/proc/${target}/ns/net`;
-  if (kind === 'slirp4netns') {
-    const user = uid === null ? ['--userns-path', `/proc/${target}/ns/user`] : [];
-    return [path, '--configure', '--mtu=65520', '--disable-host-loopback', ...user, '--netns-type=path', netns, 'tap0'];
+  const spaces = `/proc/${target}/ns`;
+  if (kind === 'pasta') {
+    const closed = ['-t', 'none', '-u', 'none', '-T', 'none', '-U', 'none'];
+    return [
+      path,
+      '--foreground',
+      '--quiet',
+      '--config-net',
+      '--no-map-gw',
+      ...closed,
+      '--userns',
+      `${spaces}/user`,
+      '--netns',
+      `${spaces}/net`,
+    ];
   }
-  const who = uid === null ? ['--userns', `/proc/${target}/ns/user`] : ['--netns-only', '--runas', String(uid)];
-  return [
-    path,
-    '--foreground',
-    '--quiet',
-    '--config-net',
-    '--no-map-gw',
-    '-t',
-    'none',
-    '-u',
-    'none',
-    '-T',
-    'none',
-    '-U',
-    'none',
-    ...who,
-    '--netns',
-    netns,
-  ];
+  const user = uid === null ? ['--userns-path', `${spaces}/user`] : [];
+  const alone = ['--disable-host-loopback', '--enable-sandbox', '--enable-seccomp'];
+  return [path, '--configure', '--mtu=65520', ...alone, ...user, '--netns-type=path', `${spaces}/net`, 'tap0'];
 }
