@@ -2,29 +2,25 @@ import { Refusal } from './errors';
 
 /**
  * Everything this database accepts, in one table. What is not here is refused with MongoDB's own error; what is here is done as
- * MongoDB does it. For a command: its fields beside the general ones.
+ * MongoDB does it.
  */
 export const ACCEPTED = {
-  /** Fields of every command. `txnNumber`, `autocommit` and `startTransaction` are read to refuse transactions with code 20. */
-  general: ['$db', '$readPreference', 'lsid'],
+  /** Commands and their fields, beside those of every command; null: whatever a driver says (as MongoDB, in the handshake). */
   commands: {
-    /** MongoDB passes over whatever else a driver says in its handshake. */
     hello: null,
     ping: [],
     buildInfo: [],
-    endSessions: [],
-    find: ['filter', 'sort', 'projection', 'skip', 'limit', 'batchSize', 'singleBatch'],
+    endSessions: ['writeConcern'],
+    find: ['filter', 'sort', 'projection', 'limit', 'batchSize', 'singleBatch'],
     getMore: ['collection', 'batchSize'],
     killCursors: ['cursors'],
     insert: ['documents', 'ordered', 'writeConcern'],
     update: ['updates', 'ordered', 'writeConcern'],
     delete: ['deletes', 'ordered', 'writeConcern'],
-    findAndModify: ['query', 'sort', 'remove', 'update', 'new', 'fields', 'upsert', 'writeConcern'],
-    count: ['query', 'skip', 'limit'],
+    findAndModify: ['query', 'remove', 'update', 'new', 'upsert', 'writeConcern'],
     aggregate: ['pipeline', 'cursor'],
     explain: ['verbosity'],
     create: ['writeConcern'],
-    drop: ['writeConcern'],
     dropDatabase: ['writeConcern'],
     listDatabases: ['nameOnly'],
     listCollections: ['filter', 'cursor', 'nameOnly', 'authorizedCollections'],
@@ -32,33 +28,17 @@ export const ACCEPTED = {
     listIndexes: ['cursor'],
     dropIndexes: ['index', 'writeConcern'],
   },
+  general: ['$db', '$readPreference', 'lsid'],
   updateStatement: ['q', 'u', 'multi', 'upsert'],
   deleteStatement: ['q', 'limit'],
-  index: ['v', 'key', 'name', 'unique', 'partialFilterExpression', 'expireAfterSeconds', 'background'],
-  query: [
-    '$eq',
-    '$ne',
-    '$gt',
-    '$gte',
-    '$lt',
-    '$lte',
-    '$in',
-    '$nin',
-    '$exists',
-    '$size',
-    '$elemMatch',
-    '$not',
-    '$and',
-    '$or',
-    '$nor',
-  ],
-  update: ['$set', '$setOnInsert', '$unset', '$inc', '$min', '$max', '$push', '$pull', '$addToSet'],
-  modifier: ['$each', '$slice'],
-  stage: ['$match', '$group', '$sort', '$skip', '$limit'],
+  index: ['key', 'name', 'unique', 'partialFilterExpression', 'expireAfterSeconds'],
+  query: ['$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$exists', '$or'],
+  update: ['$set', '$setOnInsert', '$unset', '$inc', '$max'],
+  stage: ['$match', '$group'],
   accumulator: ['$sum'],
-} as const;
+} as const satisfies Readonly<Record<string, readonly string[] | Readonly<Record<string, readonly string[] | null>>>>;
 
-export type Room = 'command' | 'query' | 'update' | 'modifier' | 'stage' | 'accumulator' | 'index' | `command.${string}`;
+export type Room = 'query' | 'update' | 'stage' | 'accumulator' | 'index' | 'updateStatement' | 'deleteStatement';
 
 let sink: ((entry: string) => void) | undefined;
 const seen = new Set<string>();
@@ -69,12 +49,19 @@ export function recordUses(to: ((entry: string) => void) | undefined): void {
   seen.clear();
 }
 
-export function use(room: Room, name: string): void {
+export function use(room: Room | 'command' | `command.${string}`, name: string): void {
   if (!sink) return;
   const entry = `${room} ${name}`;
   if (seen.has(entry)) return;
   seen.add(entry);
   sink(entry);
+}
+
+/** Marks the use of something if it is accepted. */
+export function accepts(room: Room, name: string): boolean {
+  const accepted = (ACCEPTED[room] as readonly string[]).includes(name);
+  if (accepted) use(room, name);
+  return accepted;
 }
 
 /** Of what MongoDB itself would have done; errors that it answers too are none. */

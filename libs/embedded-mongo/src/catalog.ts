@@ -20,8 +20,7 @@ export class Catalog {
 
   constructor(file: string) {
     this.db = new DatabaseSync(file);
-    this.db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;`);
-    this.db.exec(SCHEMA);
+    this.db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; ${SCHEMA}`);
     this.load();
   }
 
@@ -70,8 +69,9 @@ export class Catalog {
     this.load();
   }
 
-  all(): readonly Collection[] {
-    return [...this.collections.values()];
+  /** Of one database, or of all. */
+  all(db?: string): readonly Collection[] {
+    return [...this.collections.values()].filter(({ namespace }) => db === undefined || namespace.startsWith(`${db}.`));
   }
 
   find(namespace: string): Collection | undefined {
@@ -121,16 +121,13 @@ export class Catalog {
   }
 
   private fill(index: Index, collection: Collection): void {
-    for (let last = -1; ;) {
-      const rows = collection.after(last, 500);
+    for (let [last, rows] = [-1, collection.after(-1, 500)]; rows.length > 0; rows = collection.after(last, 500)) {
       for (const [, rid, doc] of rows) {
-        for (const { key, entry } of index.keys(stored(doc)).values()) {
-          if (index.unique && index.holder(key) !== undefined) throw index.duplicate(collection.namespace, entry);
-          index.add(key, rid);
-        }
+        const keys = index.keys(stored(doc));
+        index.checkUnique(collection.namespace, keys);
+        for (const { key } of keys.values()) index.add(key, rid);
         last = rid;
       }
-      if (rows.length < 500) return;
     }
   }
 

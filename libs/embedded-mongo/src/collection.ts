@@ -1,9 +1,9 @@
 import { type DatabaseSync, type StatementSync } from 'node:sqlite';
 import { MongoError } from './errors';
 import { conjuncts, matches, parseFilter, type Filter } from './filter';
-import { encodeEntry, entriesOf, type Entry, type KeyField } from './index-keys';
+import { encodeEntry, entriesOf, keyFields, type Entry, type KeyField } from './index-keys';
 import { render } from './render';
-import { document, T, Value } from './value';
+import { document, NULL, T, Value } from './value';
 
 /** Index entries by their key as text. */
 type Keys = ReadonlyMap<string, { readonly key: Buffer; readonly entry: Entry }>;
@@ -13,8 +13,6 @@ export class Index {
   readonly fields: readonly KeyField[];
   readonly unique: boolean;
   readonly partial: Filter | undefined;
-  /** Seconds after the date in its one field; undefined: no TTL index. */
-  readonly expireAfterSeconds: number | undefined;
   dropped = false;
   private readonly statements = new Map<string, StatementSync>();
 
@@ -30,17 +28,17 @@ export class Index {
     this.unique = name === '_id_' || (spec.get('unique')?.truthy ?? false);
     const partial = spec.get('partialFilterExpression');
     this.partial = partial && parseFilter(partial);
-    this.expireAfterSeconds = spec.get('expireAfterSeconds')?.number;
   }
 
   get table(): string {
     return `index_${this.id}`;
   }
 
+  /** Prepared once, with this index's table for ENTRIES and its collection's for DOCUMENTS. */
   statement(sql: string): StatementSync {
     let found = this.statements.get(sql);
     if (!found) {
-      found = this.db.prepare(sql.replace('INDEX_TABLE', this.table).replace('DOCUMENTS', this.documents));
+      found = this.db.prepare(sql.replace('ENTRIES', this.table).replace('DOCUMENTS', this.documents));
       found.setReturnArrays(true);
       this.statements.set(sql, found);
     }
@@ -52,71 +50,48 @@ export class Index {
     const keys = new Map<string, { key: Buffer; entry: Entry }>();
     if (this.partial && !matches(this.partial, doc)) return keys;
     const { entries, multikey } = entriesOf(doc, this.fields);
-    if (multikey) this.becomeMultikey();
+    if (multikey && !this.multikey) {
+      this.db.prepare('UPDATE indexes SET multikey = 1 WHERE id = ?').run(this.id);
+      this.multikey = true;
+    }
     for (const entry of entries) {
-      const key = encodeEntry(entry, this.fields);
+      const key = encodeEntry(entry);
       keys.set(key.toString('latin1'), { key, entry });
     }
     return keys;
   }
 
-  private becomeMultikey(): void {
-    if (this.multikey) return;
-    this.db.prepare('UPDATE indexes SET multikey = 1 WHERE id = ?').run(this.id);
-    this.multikey = true;
-  }
-
-  holder(key: Buffer): number | undefined {
-    const row = this.statement('SELECT rid FROM INDEX_TABLE WHERE key = ? LIMIT 1').get(key) as unknown as [number] | undefined;
-    return row?.[0];
-  }
-
   add(key: Buffer, rid: number): void {
-    this.statement('INSERT INTO INDEX_TABLE VALUES (?, ?)').run(key, rid);
+    this.statement('INSERT INTO ENTRIES VALUES (?, ?)').run(key, rid);
   }
 
   remove(key: Buffer, rid: number): void {
-    this.statement('DELETE FROM INDEX_TABLE WHERE key = ? AND rid = ?').run(key, rid);
+    this.statement('DELETE FROM ENTRIES WHERE key = ? AND rid = ?').run(key, rid);
   }
 
-  duplicate(namespace: string, entry: Entry): MongoError {
-    const keyValue = document(this.fields.map(({ name }, at) => [name, entry[at] ?? new Value(T.NULL, Buffer.alloc(0))]));
-    return new MongoError(
-      11000,
-      `E11000 duplicate key error collection: ${namespace} index: ${this.name} dup key: ${render(keyValue)}`,
-      { keyPattern: this.spec.get('key')!, keyValue },
-    );
+  /** @throws MongoError 11000 when the index is unique and has one of the keys, those of `own` aside */
+  checkUnique(namespace: string, keys: Keys, own?: Keys): void {
+    if (!this.unique) return;
+    for (const [text, { key, entry }] of keys) {
+      if (own?.has(text) || !this.statement('SELECT rid FROM ENTRIES WHERE key = ? LIMIT 1').get(key)) continue;
+      const keyValue = document(this.fields.map(({ name }, at) => [name, entry[at] ?? NULL]));
+      const message = `E11000 duplicate key error collection: ${namespace} index: ${this.name} dup key: ${render(keyValue)}`;
+      throw new MongoError(11000, message, { keyPattern: this.spec.get('key')!, keyValue });
+    }
   }
 
-  /** Whether a query's conditions make sure that what matches stands in this (partial) index. */
+  /** Whether all that matches a query stands in this index: it does in a partial one when the query says what its filter says. */
   covers(filter: Filter): boolean {
     if (!this.partial) return true;
     const given = conjuncts(filter);
-    const needed = this.partial.kind === 'predicate' ? [this.partial] : this.partial.kind === 'and' ? this.partial.of : [];
-    if (needed.length === 0 && this.partial.kind !== 'and') return false;
-    return needed.every(
-      (need) =>
-        need.kind === 'predicate' &&
-        given.some(
-          (has) =>
-            has.name === need.name &&
-            ((has.operator === need.operator && has.operand.same(need.operand)) ||
-              (has.operator === '$eq' &&
-                ![T.NULL, T.ARRAY].some((type) => type === has.operand.type) &&
-                need.leaf === 'elements' &&
-                need.test(has.operand)) ||
-              (need.operator === '$exists' &&
-                ['$eq', '$gt', '$gte', '$lt', '$lte'].includes(has.operator) &&
-                has.operand.type !== T.NULL &&
-                has.operand.type !== T.MIN_KEY &&
-                has.operand.type !== T.MAX_KEY)),
-        ),
+    return conjuncts(this.partial).every((need) =>
+      given.some(({ name, operator, operand }) => {
+        if (name !== need.name) return false;
+        const definite = operator === '$eq' && operand.type !== T.NULL && operand.type !== T.ARRAY;
+        return (operator === need.operator && operand.same(need.operand)) || (definite && need.test(operand));
+      }),
     );
   }
-}
-
-export function keyFields(key: Value): readonly KeyField[] {
-  return key.fields.map(([name, direction]) => ({ name, path: name.split('.'), direction: direction.number < 0 ? -1 : 1 }));
 }
 
 /** The documents of one collection and their index entries, kept in step. Every check comes before the first write. */
@@ -125,7 +100,7 @@ export class Collection {
   private readonly insertion: StatementSync;
   private readonly change: StatementSync;
   private readonly deletion: StatementSync;
-  private readonly byRid: StatementSync;
+  private readonly forward: StatementSync;
 
   constructor(
     db: DatabaseSync,
@@ -137,25 +112,12 @@ export class Collection {
     this.insertion = db.prepare(`INSERT INTO ${this.table} (doc) VALUES (?)`);
     this.change = db.prepare(`UPDATE ${this.table} SET doc = ? WHERE rid = ?`);
     this.deletion = db.prepare(`DELETE FROM ${this.table} WHERE rid = ?`);
-    this.byRid = db.prepare(`SELECT doc FROM ${this.table} WHERE rid = ?`);
-    this.countAll = db.prepare(`SELECT count(*) AS n FROM ${this.table}`);
     this.forward = db.prepare(`SELECT NULL, rid, doc FROM ${this.table} WHERE rid > ? ORDER BY rid LIMIT ?`);
     this.forward.setReturnArrays(true);
   }
 
-  private readonly countAll: StatementSync;
-  private readonly forward: StatementSync;
-
   get table(): string {
     return `documents_${this.id}`;
-  }
-
-  get idIndex(): Index {
-    return this.indexes[0]!;
-  }
-
-  count(): number {
-    return (this.countAll.get() as { n: number }).n;
   }
 
   /** Documents in natural order (that of insertion) behind `rid`. */
@@ -163,15 +125,10 @@ export class Collection {
     return this.forward.all(rid, limit) as unknown as [null, number, Uint8Array][];
   }
 
-  read(rid: number): Value | undefined {
-    const row = this.byRid.get(rid) as { doc: Uint8Array } | undefined;
-    return row && stored(row.doc);
-  }
-
   insert(doc: Value): void {
     const entries = this.indexes.map((index) => {
       const keys = index.keys(doc);
-      this.checkUnique(index, keys);
+      index.checkUnique(this.namespace, keys);
       return { index, keys };
     });
     const rid = Number(this.insertion.run(doc.bytes).lastInsertRowid);
@@ -181,20 +138,13 @@ export class Collection {
   update(rid: number, before: Value, after: Value): void {
     const entries = this.indexes.map((index) => {
       const [old, keys] = [index.keys(before), index.keys(after)];
-      this.checkUnique(index, keys, old);
+      index.checkUnique(this.namespace, keys, old);
       return { index, old, keys };
     });
     this.change.run(after.bytes, rid);
     for (const { index, old, keys } of entries) {
-      for (const [name, { key }] of old) if (!keys.has(name)) index.remove(key, rid);
-      for (const [name, { key }] of keys) if (!old.has(name)) index.add(key, rid);
-    }
-  }
-
-  private checkUnique(index: Index, keys: Keys, own?: Keys): void {
-    if (!index.unique) return;
-    for (const [name, { key, entry }] of keys) {
-      if (!own?.has(name) && index.holder(key) !== undefined) throw index.duplicate(this.namespace, entry);
+      for (const [text, { key }] of old) if (!keys.has(text)) index.remove(key, rid);
+      for (const [text, { key }] of keys) if (!old.has(text)) index.add(key, rid);
     }
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { MongoError, prefixed } from './errors';
+import { MongoError } from './errors';
 import { array, long, type Plain, type Value } from './value';
 
 const LARGEST_BATCH = 16 * 1024 * 1024;
@@ -13,14 +13,6 @@ interface Cursor {
   lastUsed: number;
 }
 
-interface Start {
-  readonly batchSize?: number | undefined;
-  /** Whether a client may come back for more. */
-  readonly keep?: boolean;
-  /** How errors call what was under way. */
-  readonly executor?: string;
-}
-
 /** Cursors that wait for their client; those forgotten for ten minutes are dropped. */
 export class Cursors {
   private readonly open = new Map<bigint, Cursor>();
@@ -29,20 +21,20 @@ export class Cursors {
 
   /**
    * The first batch; what is left waits under the id in the answer.
+   * @param keep whether the client may come back for more
    */
-  start(namespace: string, documents: Iterator<Value>, { batchSize = 101, keep = true, executor = '' }: Start): Plain {
+  start(namespace: string, documents: Iterator<Value>, batchSize = 101, keep = true): Plain {
     const cursor = { namespace, documents, waiting: undefined, lastUsed: this.now() };
-    const { batch, done } = fill(cursor, batchSize, executor);
+    const { batch, done } = fill(cursor, batchSize);
     let id = 0n;
     if (!done && keep) {
-      do id = randomBytes(8).readBigUInt64LE() >> 1n;
-      while (id === 0n || this.open.has(id));
+      id = (randomBytes(8).readBigUInt64LE() >> 1n) | 1n;
       this.open.set(id, cursor);
     }
     return { cursor: { firstBatch: array(batch), id: long(id), ns: namespace } };
   }
 
-  next(id: bigint, namespace: string, batchSize = Infinity): Plain {
+  next(id: bigint, namespace: string, batchSize: number): Plain {
     const cursor = this.open.get(id);
     if (!cursor) throw new MongoError(43, `cursor id ${id} not found`);
     if (cursor.namespace !== namespace) {
@@ -51,15 +43,11 @@ export class Cursors {
         `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
       );
     }
+    this.open.delete(id);
+    const { batch, done } = fill(cursor, batchSize || Infinity);
     cursor.lastUsed = this.now();
-    try {
-      const { batch, done } = fill(cursor, batchSize || Infinity, 'getMore');
-      if (done) this.open.delete(id);
-      return { cursor: { nextBatch: array(batch), id: long(done ? 0n : id), ns: namespace } };
-    } catch (error) {
-      this.open.delete(id);
-      throw error;
-    }
+    if (!done) this.open.set(id, cursor);
+    return { cursor: { nextBatch: array(batch), id: long(done ? 0n : id), ns: namespace } };
   }
 
   kill(id: bigint): boolean {
@@ -71,10 +59,10 @@ export class Cursors {
   }
 }
 
-function fill(cursor: Cursor, batchSize: number, command: string): { batch: Value[]; done: boolean } {
+function fill(cursor: Cursor, batchSize: number): { batch: Value[]; done: boolean } {
   const batch: Value[] = [];
   for (let bytes = 0; batch.length < batchSize;) {
-    const next = cursor.waiting ?? nextOf(cursor.documents, command);
+    const next = cursor.waiting ?? nextOf(cursor.documents);
     cursor.waiting = undefined;
     if (!next) return { batch, done: true };
     bytes += next.length;
@@ -87,11 +75,7 @@ function fill(cursor: Cursor, batchSize: number, command: string): { batch: Valu
   return { batch, done: false };
 }
 
-function nextOf(documents: Iterator<Value>, command: string): Value | undefined {
-  try {
-    const { done, value } = documents.next() as { done?: boolean; value: Value | undefined };
-    return done ? undefined : value;
-  } catch (error) {
-    throw prefixed(error, `Executor error during ${command}`);
-  }
+function nextOf(documents: Iterator<Value>): Value | undefined {
+  const { done, value } = documents.next() as { done?: boolean; value: Value | undefined };
+  return done ? undefined : value;
 }

@@ -1,9 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { backup, DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { FolderLock } from './folder-lock';
-import { type FromWorker, type ToWorker, type WorkerOptions } from './messages';
+import { DATABASE, type FromWorker, type WorkerOptions } from './messages';
 
 export interface EmbeddedMongoOptions {
   /** Made if it is not there, mode 0700; it holds the database, its lock and its socket. */
@@ -28,7 +29,6 @@ export interface EmbeddedMongo {
   close(): Promise<void>;
 }
 
-const SOCKET = 'mongo.sock';
 /** Longest path of a Unix socket: sun_path without its ending zero, on Linux 107 bytes, on macOS 103. */
 const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103;
 
@@ -42,31 +42,22 @@ export async function startEmbeddedMongo(options: EmbeddedMongoOptions): Promise
   chmodSync(directory, 0o700);
   const lock = FolderLock.take(directory);
   try {
-    const socketPath = socketPathIn(directory);
+    const socketPath = socketPathFor(directory);
     const url = `mongodb://${encodeURIComponent(socketPath)}/devpocket`;
-    const thread = new DatabaseThread(
-      { directory, socketPath, ttlIntervalMs: options.ttlIntervalMs ?? 60_000, recordFile: options.recordFile },
-      options.log ?? (() => {}),
-    );
-    await thread.ready;
+    const { ttlIntervalMs = 60_000, recordFile, log = () => {} } = options;
+    const { worker, ready, ended: over } = startThread({ directory, socketPath, ttlIntervalMs, recordFile }, log);
+    await ready;
     lock.announce({ pid: process.pid, since: new Date().toISOString(), socketPath, url });
-    const ended = thread.ended.then((error) => {
+    const ended = over.then((error) => {
       lock.release();
       if (dirname(socketPath) !== directory) rmSync(dirname(socketPath), { recursive: true, force: true });
       return error;
     });
-    let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
-      await thread.ask({ kind: 'close' });
+      worker.postMessage('close');
       await ended;
     };
-    return {
-      url,
-      socketPath,
-      ended,
-      backup: (file) => thread.ask({ kind: 'backup', file: resolve(file) }),
-      close: () => (closing ??= close()),
-    };
+    return { url, socketPath, ended, close, backup: (file) => copy(join(directory, DATABASE), resolve(file)) };
   } catch (error) {
     lock.release();
     throw error;
@@ -74,9 +65,10 @@ export async function startEmbeddedMongo(options: EmbeddedMongoOptions): Promise
 }
 
 /** In the folder, unless its path is too long for a socket: then in one of its own, for this user only. */
-function socketPathIn(directory: string): string {
-  let path = join(directory, SOCKET);
-  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) path = join(mkdtempSync(join(tmpdir(), 'devpocket-')), SOCKET);
+function socketPathFor(directory: string): string {
+  const within = join(directory, 'mongo.sock');
+  const path =
+    Buffer.byteLength(within) > LONGEST_SOCKET_PATH ? join(mkdtempSync(join(tmpdir(), 'devpocket-')), 'mongo.sock') : within;
   if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
     throw new Error(
       `The path of the database's socket is longer than ${LONGEST_SOCKET_PATH} bytes: ${path}. Use a shorter DATA_DIR.`,
@@ -86,51 +78,24 @@ function socketPathIn(directory: string): string {
   return path;
 }
 
-type Question = { readonly kind: 'close' } | { readonly kind: 'backup'; readonly file: string };
-
-class DatabaseThread {
-  readonly ready: Promise<void>;
-  readonly ended: Promise<Error | undefined>;
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
-  private lastId = 0;
-
-  constructor(options: WorkerOptions, log: (message: string) => void) {
-    this.worker = new Worker(workerFile(), { workerData: options, stdout: false, stderr: false });
-    this.ended = new Promise((resolve) => {
-      let cause: Error | undefined;
-      this.worker.on('error', (error) => (cause = error instanceof Error ? error : new Error(String(error))));
-      this.worker.on('exit', (code) => {
-        const error = cause ?? (code === 0 ? undefined : new Error(`The database's thread ended with code ${code}`));
-        if (error) log(`the database has ended: ${error.message}`);
-        for (const { reject } of this.waiting.values()) reject(error ?? new Error('The database is closed'));
-        resolve(error);
-      });
+function startThread(
+  options: WorkerOptions,
+  log: (message: string) => void,
+): { worker: Worker; ready: Promise<void>; ended: EmbeddedMongo['ended'] } {
+  const worker = new Worker(workerFile(), { workerData: options });
+  const ended = new Promise<Error | undefined>((resolve) => {
+    let cause: Error | undefined;
+    worker.on('error', (error: Error) => (cause = error));
+    worker.on('exit', (code) => {
+      if (code !== 0) log(`the database has ended: ${String(cause ?? code)}`);
+      resolve(code === 0 ? undefined : (cause ?? new Error(`The database's thread ended with code ${code}`)));
     });
-    this.ready = new Promise((resolve, reject) => {
-      void this.ended.then((error) => reject(error ?? new Error('The database ended while it started')));
-      this.worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'log') log(message.message);
-        else this.settle(message);
-      });
-    });
-  }
-
-  private settle(message: Extract<FromWorker, { id: number }>): void {
-    const waiting = this.waiting.get(message.id);
-    this.waiting.delete(message.id);
-    if (message.kind === 'done') waiting?.resolve();
-    else waiting?.reject(new Error(message.error));
-  }
-
-  ask(question: Question): Promise<void> {
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ ...question, id } satisfies ToWorker);
-    });
-  }
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.on('message', (message: FromWorker) => (message.kind === 'ready' ? resolve() : log(message.message)));
+    void ended.then((error) => reject(error ?? new Error('The database ended while it started')));
+  });
+  return { worker, ready, ended };
 }
 
 /** Threads run compiled code; started from a source file (in a test) it is the build's. */
@@ -140,4 +105,13 @@ function workerFile(): string {
   const built = join(__dirname, '../../../dist/libs/embedded-mongo/src/worker.js');
   if (!existsSync(built)) throw new Error('The embedded database is not built yet: run `npm run build`');
   return built;
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  const source = new DatabaseSync(from, { readOnly: true });
+  try {
+    await backup(source, to);
+  } finally {
+    source.close();
+  }
 }

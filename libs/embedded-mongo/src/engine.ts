@@ -1,13 +1,13 @@
 import { ACCEPTED, recordRefusal } from './accepted';
 import { ADMIN_COMMANDS } from './admin-commands';
+import { type Catalog } from './catalog';
 import { MongoError } from './errors';
+import { type Filter, parseFilter } from './filter';
 import { READ_COMMANDS } from './read-commands';
 import { Request } from './request';
 import { type Handler, State } from './state';
-import { document, double, validate, value, type Field, type Value } from './value';
-import { type Catalog } from './catalog';
+import { document, double, validate, value, type Value } from './value';
 import { deleteSome, WRITE_COMMANDS } from './write-commands';
-import { queryOf } from './query';
 
 const HANDLERS: Readonly<Record<string, Handler>> = { ...READ_COMMANDS, ...WRITE_COMMANDS, ...ADMIN_COMMANDS };
 const ALIASES: Readonly<Record<string, string>> = {
@@ -33,14 +33,13 @@ export class Engine {
   /** Never throws for what a client sent: errors are answers. What was written is durable only after `catalog.commit`. */
   answer(body: Value, sequences: ReadonlyMap<string, readonly Value[]> = new Map()): Value {
     try {
-      validate(body);
-      for (const list of sequences.values()) for (const each of list) validate(each);
+      for (const each of [body, ...[...sequences.values()].flat()]) validate(each);
       const request = new Request(body, sequences);
-      const name = ALIASES[request.name] ?? request.name;
+      const name = ALIASES[request.where] ?? request.where;
       const handler = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined;
-      if (!handler) throw new MongoError(59, `no such command: '${request.name}'`);
-      request.check(name, FIELDS[name]!);
-      return reply(value(handler(this.state, request)).fields, 1);
+      if (!handler) throw new MongoError(59, `no such command: '${request.where}'`);
+      request.checkCommand(name, FIELDS[name]!);
+      return document([...value(handler(this.state, request)).fields, ['ok', double(1)]]);
     } catch (error) {
       if (!(error instanceof MongoError)) throw error;
       recordRefusal(error);
@@ -50,15 +49,16 @@ export class Engine {
 
   /** Deletes what TTL indexes say has expired: a date in the index's field that is so many seconds past. */
   expire(): number {
+    const { catalog, cursors, now } = this.state;
+    cursors.dropIdle();
     let expired = 0;
-    this.state.cursors.dropIdle();
-    for (const collection of this.catalog.all()) {
-      for (const { fields, expireAfterSeconds, spec } of collection.indexes) {
-        if (expireAfterSeconds === undefined) continue;
-        const limit = { [fields[0]!.name]: { $lte: new Date(this.state.now() - expireAfterSeconds * 1000) } };
-        const partial = spec.get('partialFilterExpression');
-        const filter = value(partial ? { $and: [limit, partial] } : limit);
-        expired += deleteSome(this.state, collection.namespace, queryOf(filter)).length;
+    for (const { namespace, indexes } of catalog.all()) {
+      for (const { fields, partial, spec } of indexes) {
+        const seconds = spec.get('expireAfterSeconds')?.number;
+        if (seconds === undefined) continue;
+        const past = parseFilter(value({ [fields[0]!.name]: { $lte: new Date(now() - seconds * 1000) } }));
+        const filter: Filter = partial ? { kind: 'and', of: [past, partial] } : past;
+        expired += deleteSome(this.state, 'delete', namespace, { filter, sort: [], limit: 0 }).length;
       }
     }
     return expired;
@@ -69,11 +69,6 @@ export class Engine {
   }
 }
 
-function reply(fields: readonly Field[], ok: 0 | 1): Value {
-  return document([...fields, ['ok', double(ok)]]);
-}
-
-export function failure(error: MongoError): Value {
-  const { code, codeName, message, extra } = error;
+export function failure({ code, codeName, message, extra }: MongoError): Value {
   return value({ ok: double(0), errmsg: message, code, codeName, ...(extra as Readonly<Record<string, Value>>) });
 }

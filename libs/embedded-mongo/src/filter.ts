@@ -1,35 +1,26 @@
-import { use } from './accepted';
+import { accepts } from './accepted';
 import { MongoError, Refusal } from './errors';
 import { bracket, compare, equal, keyOf } from './key';
 import { anyAt, type Path } from './path';
-import { T, Value } from './value';
-
-export type Comparison = '$eq' | '$lt' | '$lte' | '$gt' | '$gte';
+import { T, type Value } from './value';
 
 /** One condition on one path; `test` looks at one value, as if no array stood around it. */
 export interface Predicate {
   readonly kind: 'predicate';
   readonly name: string;
   readonly path: Path;
-  readonly operator: Comparison | '$in' | '$exists' | '$size' | '$elemMatch';
+  readonly operator: '$eq' | '$lt' | '$lte' | '$gt' | '$gte' | '$in' | '$exists';
   readonly operand: Value;
-  readonly leaf: 'elements' | 'whole';
   readonly test: (value: Value | undefined) => boolean;
 }
 
 export type Filter = Predicate | { readonly kind: 'and' | 'or' | 'nor'; readonly of: readonly Filter[] };
 
 export function matches(filter: Filter, document: Value): boolean {
-  switch (filter.kind) {
-    case 'predicate':
-      return anyAt(document, filter.path, filter.leaf, filter.test);
-    case 'and':
-      return filter.of.every((each) => matches(each, document));
-    case 'or':
-      return filter.of.some((each) => matches(each, document));
-    case 'nor':
-      return !filter.of.some((each) => matches(each, document));
-  }
+  if (filter.kind === 'predicate')
+    return anyAt(document, filter.path, filter.operator === '$exists' ? 'whole' : 'elements', filter.test);
+  if (filter.kind === 'and') return filter.of.every((each) => matches(each, document));
+  return filter.of.some((each) => matches(each, document)) === (filter.kind === 'or');
 }
 
 /** The conditions that all must hold: what an index can serve, and what an upsert takes its fields from. */
@@ -38,121 +29,81 @@ export function conjuncts(filter: Filter): readonly Predicate[] {
   return filter.kind === 'and' ? filter.of.flatMap(conjuncts) : [];
 }
 
-/** @throws MongoError 2 (BadValue) or 9 (FailedToParse) for whatever is not accepted */
+/** @throws MongoError 2 (BadValue) for whatever is not accepted */
 export function parseFilter(query: Value): Filter {
   const of = query.fields.flatMap(([name, operand]): readonly Filter[] => {
     if (!name.startsWith('$')) return parsePath(name, operand);
-    if (name === '$and' || name === '$or' || name === '$nor') return [parseList(name, operand)];
-    throw new Refusal(
-      2,
-      `unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`,
-    );
+    if (!accepts('query', name)) throw new Refusal(2, `unknown top level operator: ${name}.`);
+    return [parseOr(operand)];
   });
   return of.length === 1 ? of[0]! : { kind: 'and', of };
 }
 
-function parseList(name: '$and' | '$or' | '$nor', operand: Value): Filter {
-  use('query', name);
-  if (operand.type !== T.ARRAY) throw new MongoError(2, `${name} must be an array`);
+function parseOr(operand: Value): Filter {
+  if (operand.type !== T.ARRAY) throw new MongoError(2, '$or must be an array');
   if (operand.fields.length === 0) throw new MongoError(2, '$and/$or/$nor must be a nonempty array');
-  const of = operand.fields.map(([, each]) => {
-    if (each.type !== T.OBJECT) throw new MongoError(2, '$or/$and/$nor entries need to be full objects');
-    return parseFilter(each);
-  });
-  return { kind: name === '$and' ? 'and' : name === '$or' ? 'or' : 'nor', of };
+  const parts = operand.items;
+  if (parts.some(({ type }) => type !== T.OBJECT)) throw new MongoError(2, '$or/$and/$nor entries need to be full objects');
+  return { kind: 'or', of: parts.map(parseFilter) };
 }
 
 /** Whether `{a: operand}` holds operators rather than a value to be equal to. */
-export function isExpression(operand: Value): boolean {
+function isExpression(operand: Value): boolean {
   return operand.type === T.OBJECT && (operand.fields[0]?.[0].startsWith('$') ?? false);
 }
 
 function parsePath(name: string, operand: Value): readonly Filter[] {
-  if (operand.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
-  if (!isExpression(operand)) return [comparison(name, '$eq', operand)];
+  if (!isExpression(operand)) return [predicate(name, '$eq', operand)];
   return operand.fields.map(([operator, each]) => parseOperator(name, operator, each));
 }
 
 function parseOperator(name: string, operator: string, operand: Value): Filter {
+  if (operator === '$or' || !accepts('query', operator)) throw new Refusal(2, `unknown operator: ${operator}`);
   switch (operator) {
-    case '$eq':
-    case '$lt':
-    case '$lte':
-    case '$gt':
-    case '$gte':
-      use('query', operator);
-      if (operand.type === T.REGEX && operator !== '$eq') {
-        throw new MongoError(2, `Can't have RegEx as arg to non-equality predicate over field '${name}'.`);
-      }
-      return comparison(name, operator, operand);
     case '$ne':
-      use('query', operator);
       if (operand.type === T.REGEX) throw new MongoError(2, "Can't have regex as arg to $ne.");
-      return { kind: 'nor', of: [comparison(name, '$eq', operand)] };
-    case '$in':
-      use('query', operator);
-      return membership(name, operand);
-    case '$nin':
-      use('query', operator);
-      return { kind: 'nor', of: [membership(name, operand)] };
+      return { kind: 'nor', of: [predicate(name, '$eq', operand)] };
     case '$exists': {
-      use('query', operator);
-      const exists = predicate(name, '$exists', operand, 'whole', (value) => value !== undefined);
+      const exists = predicate(name, '$exists', operand);
       return operand.truthy ? exists : { kind: 'nor', of: [exists] };
     }
-    case '$not':
-      use('query', operator);
-      return { kind: 'nor', of: [{ kind: 'and', of: parseNot(name, operand) }] };
-    case '$size':
-      use('query', operator);
-      return size(name, operand);
-    case '$elemMatch':
-      use('query', operator);
-      return elemMatch(name, operand);
+    case '$in':
+      if (operand.type !== T.ARRAY) throw new MongoError(2, '$in needs an array');
+      if (operand.items.some(isExpression)) throw new MongoError(2, 'cannot nest $ under $in');
+      return predicate(name, operator, operand);
     default:
-      throw new Refusal(2, `unknown operator: ${operator}`);
+      if (operand.type === T.REGEX)
+        throw new MongoError(2, `Can't have RegEx as arg to non-equality predicate over field '${name}'.`);
+      return predicate(name, operator as Predicate['operator'], operand);
   }
 }
 
-function parseNot(name: string, operand: Value): readonly Filter[] {
-  if (operand.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
-  if (operand.type !== T.OBJECT) throw new MongoError(2, '$not needs a regex or a document');
-  if (operand.fields.length === 0) throw new MongoError(2, '$not cannot be an empty document');
-  return operand.fields.map(([operator, each]) => parseOperator(name, operator, each));
+const MISSING: ReadonlySet<number> = new Set([T.NULL, T.MIN_KEY, T.MAX_KEY]);
+
+function predicate(name: string, operator: Predicate['operator'], operand: Value): Predicate {
+  for (const each of operator === '$in' ? operand.items : [operand]) {
+    if (each.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
+    // What is found missing behind an array differs between MongoDB 7 and 9, and these look for it.
+    if (MISSING.has(each.type) && operator !== '$exists' && name.includes('.')) {
+      throw new Refusal(2, `${each.typeName} is not accepted for the dotted path '${name}'`);
+    }
+  }
+  return { kind: 'predicate', name, path: name.split('.'), operator, operand, test: testOf(operator, operand) };
 }
 
-/** What null means behind an array differs between MongoDB 7 and 9. */
-function refuseNull(name: string, operand: Value): void {
-  if (operand.type === T.NULL && name.includes('.')) throw new Refusal(2, `null is not supported as an operand for the dotted path '${name}'`);
-}
-
-function predicate(
-  name: string,
-  operator: Predicate['operator'],
-  operand: Value,
-  leaf: Predicate['leaf'],
-  test: Predicate['test'],
-): Predicate {
-  return { kind: 'predicate', name, path: name.split('.'), operator, operand, leaf, test };
-}
-
-function comparison(name: string, operator: Comparison, operand: Value): Predicate {
-  refuseNull(name, operand);
-  return predicate(name, operator, operand, 'elements', comparing(operator, operand));
-}
-
-export const isNaNumber = (value: Value): boolean => value.isNumber && keyOf(value)[1] === 1;
-
-function comparing(operator: Comparison, operand: Value): Predicate['test'] {
-  const orEqual = operator === '$eq' || operator === '$lte' || operator === '$gte';
+function testOf(operator: Predicate['operator'], operand: Value): Predicate['test'] {
+  const orEqual = operator.endsWith('e') || operator === '$eq';
+  if (operator === '$exists') return (value) => value !== undefined;
+  if (operator === '$in') return oneOf(operand.items);
   if (operand.type === T.NULL) return (value) => orEqual && (!value || value.type === T.NULL);
   if (operator === '$eq') return (value) => value !== undefined && equal(value, operand);
+  const sign = operator.startsWith('$lt') ? -1 : 1;
   if (operand.type === T.MIN_KEY || operand.type === T.MAX_KEY) {
-    const others = operand.type === T.MAX_KEY ? operator.startsWith('$lt') : operator.startsWith('$gt');
+    const others = (operand.type === T.MAX_KEY) === sign < 0;
     return (value) => (value?.type === operand.type ? orEqual : others);
   }
   if (isNaNumber(operand)) return (value) => orEqual && value !== undefined && isNaNumber(value);
-  const [sign, family] = [operator.startsWith('$lt') ? -1 : 1, bracket(operand)];
+  const family = bracket(operand);
   return (value) => {
     if (!value || bracket(value) !== family) return false;
     const order = compare(value, operand);
@@ -160,55 +111,13 @@ function comparing(operator: Comparison, operand: Value): Predicate['test'] {
   };
 }
 
-function membership(name: string, operand: Value): Predicate {
-  if (operand.type !== T.ARRAY) throw new MongoError(2, '$in needs an array');
-  const members = operand.fields.map(([, each]) => each);
-  for (const each of members) {
-    if (each.type === T.REGEX) throw new Refusal(2, 'regular expressions are not accepted in queries');
-    refuseNull(name, each);
-    if (isExpression(each)) throw new MongoError(2, `cannot nest $ under $in`);
-  }
+function oneOf(members: readonly Value[]): Predicate['test'] {
   const keys = new Set(members.map((each) => keyOf(each).toString('latin1')));
   const withNull = members.some((each) => each.type === T.NULL);
-  return predicate(name, '$in', operand, 'elements', (value) => (value ? keys.has(keyOf(value).toString('latin1')) : withNull));
+  return (value) => (value ? keys.has(keyOf(value).toString('latin1')) : withNull);
 }
 
-function size(name: string, operand: Value): Predicate {
-  if (!operand.isNumber) throw new MongoError(9, `Failed to parse $size. Expected a number in: $size: ${operand.typeName}`);
-  const wanted = operand.number;
-  if (!Number.isInteger(wanted)) throw new MongoError(9, 'Failed to parse $size. Expected an integer');
-  if (wanted < 0) throw new MongoError(9, 'Failed to parse $size. Expected a non-negative number');
-  return predicate(name, '$size', operand, 'whole', (value) => value?.type === T.ARRAY && value.fields.length === wanted);
-}
-
-function elemMatch(name: string, operand: Value): Predicate {
-  if (operand.type !== T.OBJECT) throw new MongoError(2, '$elemMatch needs an Object');
-  const first = operand.fields[0]?.[0] ?? '';
-  if (!first.startsWith('$') || first === '$and' || first === '$or' || first === '$nor') {
-    const inner = parseFilter(operand);
-    const fits = (each: Value): boolean =>
-      (each.type === T.OBJECT || each.type === T.ARRAY) && matches(inner, new Value(T.OBJECT, each.bytes));
-    return predicate(
-      name,
-      '$elemMatch',
-      operand,
-      'whole',
-      (value) => value?.type === T.ARRAY && value.fields.some(([, each]) => fits(each)),
-    );
-  }
-  const parts = operand.fields.map(([operator, each]) => parseOperator('(None)', operator, each));
-  return predicate(
-    name,
-    '$elemMatch',
-    operand,
-    'whole',
-    (value) => value?.type === T.ARRAY && value.fields.some(([, each]) => parts.every((part) => holds(part, each))),
-  );
-}
-
-/** Whether a condition holds for one value itself. */
-export function holds(filter: Filter, value: Value): boolean {
-  if (filter.kind === 'predicate') return filter.test(value);
-  const hold = (each: Filter): boolean => holds(each, value);
-  return filter.kind === 'and' ? filter.of.every(hold) : filter.of.some(hold) !== (filter.kind === 'nor');
+/** NaN is no less and no greater than any number. */
+export function isNaNumber(value: Value): boolean {
+  return (value.type === T.DOUBLE || value.type === T.DECIMAL) && keyOf(value)[1] === 1;
 }

@@ -10,93 +10,73 @@ export interface KeyField {
   readonly direction: 1 | -1;
 }
 
+export function keyFields(pattern: Value): readonly KeyField[] {
+  return pattern.fields.map(([name, { number }]) => ({ name, path: name.split('.'), direction: number < 0 ? -1 : 1 }));
+}
+
 /** One entry of an index: a value per field; `undefined` where the document has none. */
 export type Entry = readonly (Value | undefined)[];
 
 /** What MongoDB indexes for an empty array. */
 const EMPTY_ARRAY = new Value(T.UNDEFINED, Buffer.alloc(0));
 
+/** How far a path was followed: to its end, or to the first array on it. */
 interface Walk {
-  readonly from: Value;
+  readonly value: Value | undefined;
+  /** Parts of the path that lead to `value`; Infinity: this is the end, whatever it is. */
   readonly at: number;
+}
+
+function isStopped({ value, at }: Walk): boolean {
+  return value?.type === T.ARRAY && at !== Infinity;
+}
+
+function follow({ value, at }: Walk, path: Path): Walk {
+  if (at === Infinity) return { value, at };
+  for (; value && at < path.length && value.type !== T.ARRAY; at++)
+    value = value.type === T.OBJECT ? value.get(path[at]!) : undefined;
+  return value?.type === T.ARRAY ? { value, at } : { value, at: Infinity };
 }
 
 /**
  * The entries of a document in an index on `fields`: more than one where a path meets an array, whose elements are indexed each.
- * @returns also whether an array was met (the index is then multikey)
  * @throws MongoError 171 when two paths meet different arrays
  */
 export function entriesOf(document: Value, fields: readonly KeyField[]): { entries: readonly Entry[]; multikey: boolean } {
-  const start = fields.map(() => ({ from: document, at: 0 }));
-  const plain = start.map((walk, index) => step(walk, fields[index]!.path));
-  if (!plain.some(isArray)) return { entries: [plain as Entry], multikey: false };
-  return { entries: [...expand(start, fields)], multikey: true };
+  const walks = fields.map(({ path }) => follow({ value: document, at: 0 }, path));
+  return walks.some(isStopped)
+    ? { entries: expand(walks, fields), multikey: true }
+    : { entries: [walks.map(({ value }) => value)], multikey: false };
 }
 
-interface AtArray {
-  readonly array: Value;
-  readonly at: number;
-}
-
-function isArray(end: Value | undefined | AtArray): end is AtArray {
-  return end !== undefined && 'array' in end;
-}
-
-/** Follows a path to its value, or to the first array on it. */
-function step({ from, at }: Walk, path: Path): Value | undefined | AtArray {
-  let value = from;
-  for (; at < path.length; at++) {
-    if (value.type === T.ARRAY) return { array: value, at };
-    const next = value.type === T.OBJECT ? value.get(path[at]!) : undefined;
-    if (!next) return undefined;
-    value = next;
-  }
-  return value.type === T.ARRAY ? { array: value, at } : value;
-}
-
-/** A walk that has come to its end: the value, whatever it is. */
-interface Done {
-  readonly done: Value | undefined;
-}
-
-function* expand(walks: readonly (Walk | Done)[], fields: readonly KeyField[]): Generator<Entry> {
-  const ends = walks.map((walk, index) => ('done' in walk ? walk : step(walk, fields[index]!.path)));
-  const arrays = ends.flatMap((end, index) => (end && 'array' in end ? [{ ...end, name: fields[index]!.name }] : []));
-  const [first] = arrays;
-  if (!first) {
-    yield ends.map((end) => (end && 'done' in end ? end.done : (end as Value | undefined)));
-    return;
-  }
-  const other = arrays.find(({ array }) => array !== first.array);
-  if (other) throw new MongoError(171, `cannot index parallel arrays [${lastPart(other)}] [${lastPart(first)}]`);
-  const elements = first.array.fields.map(([, each]) => each);
-  for (const element of elements.length ? elements : [undefined]) {
-    const next = ends.map((end, index): Walk | Done => {
-      if (!end || !('array' in end)) return end && 'done' in end ? end : { done: end };
-      if (end.at === fields[index]!.path.length) return { done: element ?? EMPTY_ARRAY };
-      return element?.type === T.OBJECT ? { from: element, at: end.at } : { done: undefined };
+function expand(walks: readonly Walk[], fields: readonly KeyField[]): readonly Entry[] {
+  const stopped = walks.filter(isStopped);
+  const array = stopped[0]?.value;
+  if (!array) return [walks.map(({ value }) => value)];
+  const other = stopped.find(({ value }) => value !== array);
+  const last = (walk: Walk): string => fields[walks.indexOf(walk)]!.path[walk.at - 1]!;
+  if (other) throw new MongoError(171, `cannot index parallel arrays [${last(other)}] [${last(stopped[0]!)}]`);
+  return (array.items.length > 0 ? array.items : [undefined]).flatMap((element) => {
+    const next = walks.map((walk, each): Walk => {
+      const { path } = fields[each]!;
+      if (!isStopped(walk)) return walk;
+      if (walk.at === path.length) return { value: element ?? EMPTY_ARRAY, at: Infinity };
+      return follow({ value: element?.type === T.OBJECT ? element : undefined, at: walk.at }, path);
     });
-    yield* expand(next, fields);
-  }
+    return expand(next, fields);
+  });
 }
 
-function lastPart({ name, at }: { name: string; at: number }): string {
-  return name.split('.')[at - 1] ?? name;
-}
-
-export function encodeEntry(entry: Entry, fields: readonly KeyField[]): Buffer {
-  if (entry.length === 1) return encodePart(entry[0], fields[0]!);
-  return Buffer.concat(entry.map((value, index) => encodePart(value, fields[index]!)));
-}
-
-function encodePart(value: Value | undefined, { direction }: KeyField): Buffer {
-  return direction === 1 ? keyOf(value) : descending(keyOf(value));
+export function encodeEntry(entry: Entry): Buffer {
+  return entry.length === 1 ? keyOf(entry[0]) : Buffer.concat(entry.map(keyOf));
 }
 
 /** Where a document stands in a sort: its lowest entry. */
 export function sortKey(document: Value, fields: readonly KeyField[]): Buffer {
   try {
-    const keys = entriesOf(document, fields).entries.map((entry) => encodeEntry(entry, fields));
+    const directed = (value: Value | undefined, at: number): Buffer =>
+      fields[at]!.direction === 1 ? keyOf(value) : descending(keyOf(value));
+    const keys = entriesOf(document, fields).entries.map((entry) => Buffer.concat(entry.map(directed)));
     return keys.reduce((lowest, key) => (Buffer.compare(key, lowest) < 0 ? key : lowest));
   } catch (error) {
     if (error instanceof MongoError && error.code === 171)

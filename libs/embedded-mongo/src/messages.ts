@@ -6,11 +6,8 @@ export interface WorkerOptions {
   readonly recordFile: string | undefined;
 }
 
-export type ToWorker =
-  { readonly kind: 'close'; readonly id: number } | { readonly kind: 'backup'; readonly id: number; readonly file: string };
+/** From the thread: it serves now, or something for the log. The other way comes only 'close'. */
+export type FromWorker = { readonly kind: 'ready' } | { readonly kind: 'log'; readonly message: string };
 
-export type FromWorker =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'log'; readonly message: string }
-  | { readonly kind: 'done'; readonly id: number }
-  | { readonly kind: 'failed'; readonly id: number; readonly error: string };
+/** The database's file in its folder. */
+export const DATABASE = 'database.sqlite';

@@ -3,65 +3,39 @@ import { T, type Field, type Value } from './value';
 
 /** A value as MongoDB writes it in its error messages: `{ a: 1, b: "x" }`. */
 export function render(value: Value): string {
-  switch (value.type) {
-    case T.DOUBLE:
-      return renderDouble(value.number);
-    case T.STRING:
-    case T.SYMBOL:
-      return `"${value.text}"`;
-    case T.OBJECT:
-      return value.fields.length ? `{ ${value.fields.map(renderField).join(', ')} }` : '{}';
-    case T.ARRAY:
-      return value.fields.length ? `[ ${value.fields.map(([, each]) => render(each)).join(', ')} ]` : '[]';
-    case T.BINARY:
-      return value.bytes[4] === 4
-        ? `UUID("${value.bytes.toString('hex', 5).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}")`
-        : `BinData(${value.bytes[4]}, ${value.bytes.toString('hex', 5).toUpperCase()})`;
-    case T.OBJECT_ID:
-      return `ObjectId('${value.bytes.toString('hex')}')`;
-    case T.BOOL:
-      return value.truthy ? 'true' : 'false';
-    case T.DATE:
-      return `new Date(${value.bigint})`;
-    case T.NULL:
-    case T.UNDEFINED:
-    case T.MIN_KEY:
-    case T.MAX_KEY:
-      return value.typeName.replace(/^m/, 'M');
-    case T.REGEX: {
-      const end = value.bytes.indexOf(0);
-      return `/${value.bytes.toString('utf8', 0, end)}/${value.bytes.toString('utf8', end + 1, value.length - 1)}`;
-    }
-    case T.CODE:
-      return value.text;
-    case T.TIMESTAMP:
-      return `Timestamp(${value.bigint >> 32n}, ${value.bigint & 0xffff_ffffn})`;
-    case T.INT:
-    case T.LONG:
-      return String(value.bigint);
-    case T.DECIMAL:
-      return new Decimal128(value.bytes).toString();
-    default:
-      return '?';
-  }
+  const { type } = value;
+  if (type === T.DOUBLE) return renderDouble(value.number);
+  if (type === T.INT || type === T.LONG) return String(value.bigint);
+  if (type === T.DECIMAL) return new Decimal128(value.bytes).toString();
+  if (type === T.STRING || type === T.SYMBOL) return `"${value.text}"`;
+  if (type === T.CODE) return value.text;
+  if (type === T.OBJECT) return value.fields.length > 0 ? `{ ${value.fields.map(renderField).join(', ')} }` : '{}';
+  if (type === T.ARRAY) return value.fields.length > 0 ? `[ ${value.items.map(render).join(', ')} ]` : '[]';
+  if (type === T.OBJECT_ID) return `ObjectId('${value.bytes.toString('hex')}')`;
+  if (type === T.BOOL) return value.truthy ? 'true' : 'false';
+  if (type === T.DATE) return `new Date(${value.bigint})`;
+  if (type === T.TIMESTAMP) return `Timestamp(${value.bigint >> 32n}, ${value.bigint & 0xffff_ffffn})`;
+  if (type === T.REGEX) return `/${value.bytes.toString('utf8', 0, value.length - 1).replace('\0', '/')}`;
+  if (type === T.BINARY) return renderBinary(value.bytes[4]!, value.bytes.toString('hex', 5));
+  return value.typeName.replace(/^m/, 'M'); // null, undefined, MinKey, MaxKey
 }
 
 export function renderField([name, value]: Field): string {
   return `${name}: ${render(value)}`;
 }
 
+function renderBinary(subtype: number, hex: string): string {
+  if (subtype !== 4) return `BinData(${subtype}, ${hex.toUpperCase()})`;
+  return `UUID("${hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}")`;
+}
+
 /** As C's %.16g, with `.0` behind a whole number. */
 function renderDouble(number: number): string {
-  if (Number.isNaN(number)) return 'nan';
-  if (!Number.isFinite(number)) return number > 0 ? 'inf' : '-inf';
-  if (number === 0) return Object.is(number, -0) ? '-0.0' : '0.0';
-  const exponent = Math.floor(Math.log10(Math.abs(Number(number.toPrecision(16)))));
-  if (exponent < -4 || exponent >= 16) {
-    const [digits = '', power = ''] = number.toExponential(15).split('e');
-    const sign = power.startsWith('-') ? '-' : '+';
-    return `${digits.replace(/\.?0+$/, '')}e${sign}${power.slice(1).padStart(2, '0')}`;
-  }
-  const text = number.toPrecision(16);
-  const short = text.includes('.') ? text.replace(/\.?0+$/, '') : text;
-  return short.includes('.') ? short : `${short}.0`;
+  if (!Number.isFinite(number)) return Number.isNaN(number) ? 'nan' : number > 0 ? 'inf' : '-inf';
+  if (Object.is(number, -0)) return '-0.0';
+  const [digits = '', power = ''] = number.toExponential(15).split('e');
+  if (Number(power) < -4 || Number(power) >= 16)
+    return `${digits.replace(/\.?0+$/, '')}e${power.replace(/^([+-])(\d)$/, '$10$2')}`;
+  const text = number.toPrecision(16).replace(/(\.\d*?)0+$/, '$1');
+  return text.endsWith('.') ? `${text}0` : text.includes('.') ? text : `${text}.0`;
 }

@@ -1,23 +1,70 @@
-import { ACCEPTED, use } from './accepted';
+import { ACCEPTED, accepts, use, type Room } from './accepted';
 import { MongoError, Refusal } from './errors';
-import { T, type Field, type Value } from './value';
+import { T, type Value } from './value';
 
-const GENERAL: ReadonlySet<string> = new Set(ACCEPTED.general);
-const TRANSACTION: ReadonlySet<string> = new Set(['txnNumber', 'startTransaction', 'autocommit']);
+const GENERAL: readonly string[] = ACCEPTED.general;
+const TRANSACTION: readonly string[] = ['txnNumber', 'startTransaction', 'autocommit'];
+
+/** Fields of a command or of a part of it, each read with its type. */
+export class Fields {
+  /** @param where what messages call it, e.g. `update.updates` */
+  constructor(
+    readonly body: Value,
+    readonly where: string,
+  ) {}
+
+  /** @throws MongoError 14 when it has another type */
+  get(name: string, type: number, typeName: string): Value | undefined {
+    const found = this.body.get(name);
+    if (!found || found.type === type) return found;
+    throw wrongType(`${this.where}.${name}`, found, typeName);
+  }
+
+  document(name: string): Value | undefined {
+    return this.get(name, T.OBJECT, 'object');
+  }
+
+  text(name: string): string | undefined {
+    return this.get(name, T.STRING, 'string')?.text;
+  }
+
+  flag(name: string): boolean {
+    return this.get(name, T.BOOL, 'bool')?.truthy ?? false;
+  }
+
+  /** A whole number that is not negative. */
+  count(name: string): number | undefined {
+    const value = this.body.get(name);
+    if (!value) return undefined;
+    if (!value.isNumber || !Number.isSafeInteger(value.number))
+      throw wrongType(`${this.where}.${name}`, value, 'long, double, decimal, int');
+    if (value.number < 0) throw new Refusal(51024, `BSON field '${name}' value must be >= 0, actual value '${value.number}'`);
+    return value.number;
+  }
+
+  list(name: string): readonly Value[] {
+    return required(this.get(name, T.ARRAY, 'array'), `${this.where}.${name}`).items;
+  }
+
+  /** @throws MongoError 40415 for a field that is not accepted */
+  check(room: Room): this {
+    for (const [name] of this.body.fields) if (!accepts(room, name)) throw unknown(this.where, name);
+    return this;
+  }
+}
 
 /** A command as it came in: its body, and the document sequences beside it. */
-export class Request {
-  readonly name: string;
+export class Request extends Fields {
   readonly argument: Value;
   readonly db: string;
 
   constructor(
-    readonly body: Value,
-    readonly sequences: ReadonlyMap<string, readonly Value[]> = new Map(),
+    body: Value,
+    private readonly sequences: ReadonlyMap<string, readonly Value[]> = new Map(),
   ) {
     const [name, argument] = body.fields[0] ?? [];
     if (name === undefined || !argument) throw new MongoError(9, 'a command needs a name');
-    this.name = name;
+    super(body, name);
     this.argument = argument;
     const db = body.get('$db');
     if (db?.type !== T.STRING) throw new MongoError(40571, 'OP_MSG requests require a $db argument');
@@ -26,118 +73,62 @@ export class Request {
   }
 
   /** @throws MongoError 40415 for a field that is not accepted, 20 for one that belongs to a transaction */
-  check(command: string, accepted: readonly string[] | null): void {
+  checkCommand(command: string, accepted: readonly string[] | null): void {
     use('command', command);
     if (!accepted) return;
-    for (const [name] of this.body.fields.slice(1)) {
-      if (TRANSACTION.has(name))
-        throw new MongoError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
-      if (GENERAL.has(name)) continue;
+    for (const name of [...this.body.fields.slice(1).map(([each]) => each), ...this.sequences.keys()]) {
+      if (TRANSACTION.includes(name))
+        throw new Refusal(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+      if (GENERAL.includes(name)) continue;
       if (!accepted.includes(name)) throw unknown(command, name);
       use(`command.${command}`, name);
     }
-    for (const name of this.sequences.keys()) if (!accepted.includes(name)) throw unknown(command, name);
+    this.checkWriteConcern();
+  }
+
+  /** One server writes, durably: that is what w 1 and majority ask for, with or without j; 0 asks for less. */
+  private checkWriteConcern(): void {
+    for (const [name, value] of this.document('writeConcern')?.fields ?? []) {
+      const fits =
+        name === 'w'
+          ? value.number === 0 || value.number === 1 || (value.type === T.STRING && value.text === 'majority')
+          : name === 'j';
+      if (!fits) throw new Refusal(2, `the write concern's ${name} is not supported here`);
+    }
   }
 
   /** `database.collection`, from the command's own argument. */
   get namespace(): string {
-    return this.namespaceOf(this.argument);
-  }
-
-  namespaceOf(name: Value): string {
-    if (name.type !== T.STRING) throw new MongoError(73, `Collection name has invalid type ${name.typeName}`);
-    const text = name.text;
-    if (text === '' || text.startsWith('.') || text.includes('$') || text.includes('\0') || text.startsWith('system.')) {
-      throw new MongoError(73, `Invalid namespace specified '${this.db}.${text}'`);
-    }
-    if (Buffer.byteLength(`${this.db}.${text}`) > 255) {
-      throw new MongoError(73, `Fully qualified namespace is too long. Namespace: ${this.db}.${text} Max: 255`);
-    }
-    return `${this.db}.${text}`;
-  }
-
-  get(name: string): Value | undefined {
-    return this.body.get(name);
-  }
-
-  document(name: string): Value | undefined {
-    return documentIn(this.body, name, `${this.name}.${name}`);
-  }
-
-  flag(name: string): boolean | undefined {
-    return flagIn(this.body, name, `${this.name}.${name}`);
-  }
-
-  /** A whole number that is not negative; null counts as absent. */
-  count(name: string): number | undefined {
-    return countOf(this.get(name), `${this.name}.${name}`);
+    const { type, typeName } = this.argument;
+    if (type !== T.STRING) throw new MongoError(73, `Collection name has invalid type ${typeName}`);
+    const { text } = this.argument;
+    const whole = `${this.db}.${text}`;
+    if (!/^(?!\.|system\.)[^$\0]+$/.test(text) || Buffer.byteLength(whole) > 255)
+      throw new MongoError(73, `Invalid namespace specified '${whole}'`);
+    return whole;
   }
 
   /** The documents of an array or of a document sequence. */
-  list(name: string): readonly Value[] {
-    const given = this.sequences.get(name) ?? elements(this.get(name), `${this.name}.${name}`);
-    for (const [at, each] of given.entries())
-      if (each.type !== T.OBJECT) throw wrongType(`${this.name}.${name}.${at}`, each, 'object');
+  documents(name: string): readonly Value[] {
+    const given = this.sequences.get(name) ?? this.list(name);
+    const wrong = given.findIndex(({ type }) => type !== T.OBJECT);
+    if (wrong >= 0) throw wrongType(`${this.where}.${name}.${wrong}`, given[wrong]!, 'object');
     return given;
   }
 }
 
-function unknown(command: string, field: string): MongoError {
-  return new Refusal(40415, `BSON field '${command}.${field}' is an unknown field.`);
+function unknown(where: string, field: string): MongoError {
+  return new Refusal(40415, `BSON field '${where}.${field}' is an unknown field.`);
 }
 
-export function wrongType(field: string, value: Value, expected: string): MongoError {
+/** Some of what has the wrong type here MongoDB would convert. */
+function wrongType(field: string, value: Value, expected: string): MongoError {
   const list = expected.includes(',') ? `expected types '[${expected}]'` : `expected type '${expected}'`;
-  return new MongoError(14, `BSON field '${field}' is the wrong type '${value.typeName}', ${list}`);
+  return new Refusal(14, `BSON field '${field}' is the wrong type '${value.typeName}', ${list}`);
 }
 
-export function missing(field: string): MongoError {
-  return new MongoError(40414, `BSON field '${field}' is missing but a required field`);
-}
-
-export function elements(value: Value | undefined, field: string): readonly Value[] {
-  if (!value) throw missing(field);
-  if (value.type !== T.ARRAY) throw wrongType(field, value, 'array');
-  return value.fields.map(([, each]) => each);
-}
-
-export function documentIn(of: Value, name: string, field: string): Value | undefined {
-  const found = of.get(name);
-  if (!found || found.type === T.OBJECT) return found;
-  throw wrongType(field, found, 'object');
-}
-
-export function flagIn(of: Value, name: string, field: string): boolean | undefined {
-  const found = of.get(name);
-  if (!found) return undefined;
-  if (found.type === T.BOOL) return found.truthy;
-  throw new Refusal(14, `BSON field '${field}' is the wrong type '${found.typeName}', expected type 'bool'`);
-}
-
-export function countOf(value: Value | undefined, field: string): number | undefined {
-  if (!value || value.type === T.NULL) return undefined;
-  if (!value.isNumber || value.type === T.DECIMAL) throw wrongType(field, value, 'long, double, decimal, int');
-  const number = Math.trunc(value.number);
-  if (!(number >= 0))
-    throw new Refusal(51024, `BSON field '${field.split('.').at(-1)}' value must be >= 0, actual value '${number}'`);
-  if (number > Number.MAX_SAFE_INTEGER) throw new MongoError(2, `BSON field '${field}' is too large`);
-  return number;
-}
-
-/** The fields of one of a command's parts, each of them known. */
-export function checkFields(part: Value, accepted: readonly string[], where: string): readonly Field[] {
-  for (const [name] of part.fields) if (!accepted.includes(name)) throw unknown(where, name);
-  return part.fields;
-}
-
-/** @returns whether the writer wants an answer */
-export function checkWriteConcern(request: Request): void {
-  const concern = request.document('writeConcern');
-  for (const [name, value] of concern?.fields ?? []) {
-    const fits =
-      name === 'w'
-        ? (value.isNumber && (value.number === 0 || value.number === 1)) || (value.type === T.STRING && value.text === 'majority')
-        : name === 'j' && value.type === T.BOOL;
-    if (!fits) throw new Refusal(2, `the write concern's ${name} is not supported here`);
-  }
+/** @throws MongoError 40414 when it is not there */
+export function required(value: Value | undefined, field: string): Value {
+  if (value) return value;
+  throw new MongoError(40414, `BSON field '${field}' is missing but a required field`);
 }

@@ -1,90 +1,87 @@
 import { ObjectId } from 'bson';
-import { use } from './accepted';
+import { accepts } from './accepted';
 import { MongoError, Refusal } from './errors';
 import { conjuncts, type Filter } from './filter';
-import { equal } from './key';
-import { isOperator, makeModifier, type Modifier } from './modifiers';
-import { renderField } from './render';
-import { array, document, NULL, T, Value, type Field } from './value';
+import { compare } from './key';
+import { render, renderField } from './render';
+import { array, document, double, int, long, NULL, T, Value, type Field } from './value';
+
+/** What an update does to one path. */
+interface Modifier {
+  /** Also makes a field that is not there. */
+  readonly creates: boolean;
+  readonly insertOnly: boolean;
+  /**
+   * @param before the present value; undefined: there is none
+   * @returns the new value; undefined takes the field away; `before` itself leaves all as it is
+   */
+  apply(before: Value | undefined, name: string, document: Value): Value | undefined;
+}
 
 /** The paths of an update as a tree. */
-type Branch = Map<string, Branch | Modifier>;
+export type Update = Map<string, Update | Modifier>;
 
-export type Update =
-  { readonly kind: 'operators'; readonly tree: Branch } | { readonly kind: 'replacement'; readonly with: Value };
+const LARGEST_DOCUMENT = 16 * 1024 * 1024;
 
-export const LARGEST_DOCUMENT = 16 * 1024 * 1024;
-
-/** @throws MongoError as MongoDB's parser of updates does; pipelines are refused */
-export function parseUpdate(update: Value, multi: boolean): Update {
-  if (update.type === T.ARRAY) throw new Refusal(238, 'updates by pipeline are not supported');
-  if (!update.fields[0]?.[0].startsWith('$')) {
-    if (multi) throw new MongoError(9, 'multi update is not supported for replacement-style update');
-    checkReplacement(update);
-    return { kind: 'replacement', with: update };
-  }
-  const tree: Branch = new Map();
+/** @throws MongoError as MongoDB's parser of updates does; pipelines and replacements are refused */
+export function parseUpdate(update: Value): Update {
+  if (update.type !== T.OBJECT && update.type !== T.ARRAY)
+    throw new MongoError(9, 'Update argument must be either an object or an array');
+  if (!update.fields[0]?.[0].startsWith('$')) throw new Refusal(238, 'updates by pipeline and by replacement are not supported');
+  const tree: Update = new Map();
   for (const [operator, paths] of update.fields) {
-    if (!isOperator(operator)) {
+    if (!accepts('update', operator)) {
       throw new Refusal(
         9,
         `Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`,
       );
     }
-    use('update', operator);
     if (paths.type !== T.OBJECT) {
-      throw new MongoError(
-        9,
-        `Modifiers operate on fields but we found type ${paths.typeName} instead. For example: {$mod: {<field>: ...}} not {${renderField([operator, paths])}}`,
-      );
+      const text = `Modifiers operate on fields but we found type ${paths.typeName} instead. For example: {$mod: {<field>: ...}} not {`;
+      throw new MongoError(9, `${text}${renderField([operator, paths])}}`);
     }
-    for (const field of paths.fields) graft(tree, checkPath(field[0]), makeModifier(operator, field));
+    for (const field of paths.fields) graft(tree, checkPath(field[0]), modifier(operator, field));
   }
-  return { kind: 'operators', tree };
+  return tree;
 }
 
-function checkReplacement(replacement: Value, inserted = false): void {
-  for (const [name, { type, bytes }] of replacement.fields) {
-    if (name.startsWith('$') && !inserted) {
-      throw new MongoError(
-        52,
-        `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`,
-      );
-    }
-    if (type === T.TIMESTAMP && name !== '_id' && bytes.every((byte) => byte === 0)) {
-      throw new Refusal(2, 'an empty timestamp, for the server to fill in, is not supported');
-    }
-  }
+function modifier(operator: string, [path, operand]: Field): Modifier {
+  const flags = { creates: operator !== '$unset', insertOnly: operator === '$setOnInsert' };
+  if (operator === '$unset') return { ...flags, apply: () => undefined };
+  if (operator === '$max') return { ...flags, apply: (before) => (before && compare(operand, before) <= 0 ? before : operand) };
+  if (operator !== '$inc') return { ...flags, apply: (before) => (before?.same(operand) ? before : operand) };
+  if (!operand.isNumber)
+    throw new MongoError(14, `Cannot increment with non-numeric argument: {${renderField([path, operand])}}`);
+  return { ...flags, apply: (before, name, doc) => (before ? increase(before, operand, name, doc) : operand) };
 }
 
-/** For a document to be inserted: its `_id` first, made if there is none. */
-export function prepareInsert(doc: Value): Value {
-  if (doc.length > LARGEST_DOCUMENT) {
-    throw new MongoError(10334, `object to insert too large. size in bytes: ${doc.length}, max size: ${LARGEST_DOCUMENT}`);
-  }
-  checkReplacement(doc, true);
+function increase(before: Value, by: Value, name: string, doc: Value): Value {
   const id = doc.get('_id');
-  if (id) checkId(id);
-  return withIdFirst(doc);
+  const where = `{${id ? renderField(['_id', id]) : 'no id'}}`;
+  if (!before.isNumber) {
+    throw new MongoError(
+      14,
+      `Cannot apply $inc to a value of non-numeric type. ${where} has the field '${name}' of non-numeric type ${before.typeName}`,
+    );
+  }
+  if (before.type === T.DECIMAL || by.type === T.DECIMAL) throw new Refusal(238, '$inc of decimals is not supported');
+  const sum = add(before, by);
+  if (!sum) {
+    const type = before.type === T.INT ? 'NumberInt' : 'NumberLong';
+    throw new MongoError(
+      2,
+      `Failed to apply $inc operations to current value ((${type})${render(before)}) for document ${where}`,
+    );
+  }
+  return sum.same(before) ? before : sum;
 }
 
-function checkId(id: Value): void {
-  if (id.type === T.ARRAY || id.type === T.REGEX || id.type === T.UNDEFINED) {
-    throw new MongoError(53, `The '_id' value cannot be of type ${id.typeName}`);
-  }
-  if (id.type === T.OBJECT) {
-    for (const [name, each] of id.fields) {
-      if (name.startsWith('$'))
-        throw new MongoError(52, `_id fields may not contain '$'-prefixed fields: ${name} is not valid for storage.`);
-      if (each.type === T.OBJECT) checkId(each);
-    }
-  }
-}
-
-function withIdFirst(doc: Value): Value {
-  if (doc.fields[0]?.[0] === '_id') return doc;
-  const id = doc.get('_id') ?? new Value(T.OBJECT_ID, Buffer.from(new ObjectId().id));
-  return document([['_id', id], ...doc.fields.filter(([name]) => name !== '_id')]);
+/** int + int widens to long when it must; undefined: beyond a long. */
+export function add(a: Value, b: Value): Value | undefined {
+  if (a.type === T.DOUBLE || b.type === T.DOUBLE) return double(a.number + b.number);
+  const sum = a.bigint + b.bigint;
+  if (BigInt.asIntN(64, sum) !== sum) return undefined;
+  return a.type === T.INT && b.type === T.INT && BigInt.asIntN(32, sum) === sum ? int(Number(sum)) : long(sum);
 }
 
 function checkPath(path: string): readonly string[] {
@@ -92,59 +89,75 @@ function checkPath(path: string): readonly string[] {
   const parts = path.split('.');
   for (const part of parts) {
     if (part === '') throw new MongoError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
-    if (/^0\d+$/.test(part)) throw new Refusal(2, `an index with leading zeros, as in '${path}', is not supported`);
-    if (part === '$' || part.startsWith('$[')) throw new Refusal(2, `The positional operator in '${path}' is not supported.`);
     if (part.startsWith('$'))
-      throw new MongoError(52, `The dollar ($) prefixed field '${part}' in '${path}' is not valid for storage.`);
+      throw new Refusal(part.length === 1 || part[1] === '[' ? 2 : 52, `'${part}' in '${path}' is not supported.`);
+    if (/^0\d+$/.test(part)) throw new Refusal(2, `an index with leading zeros, as in '${path}', is not supported`);
   }
   return parts;
 }
 
-function graft(tree: Branch, parts: readonly string[], modifier: Modifier): void {
+function graft(tree: Update, parts: readonly string[], modifier: Modifier): void {
   let branch = tree;
   parts.forEach((part, at) => {
     const found = branch.get(part);
     const last = at === parts.length - 1;
     if (found && (last || !(found instanceof Map))) {
-      const [path, where] = [parts.join('.'), parts.slice(0, at + 1).join('.')];
-      throw new MongoError(40, `Updating the path '${path}' would create a conflict at '${where}'`);
+      throw new MongoError(
+        40,
+        `Updating the path '${parts.join('.')}' would create a conflict at '${parts.slice(0, at + 1).join('.')}'`,
+      );
     }
-    if (last) branch.set(part, modifier);
-    else branch.set(part, (branch = found instanceof Map ? found : new Map<string, Branch | Modifier>()));
+    const next = last ? modifier : ((found ?? new Map()) as Update);
+    branch.set(part, next);
+    if (next instanceof Map) branch = next;
   });
 }
 
 /**
- * The document after the update; the same object when nothing changes. (A replacement changes it unless it is the very document,
- * `_id` included, or both hold nothing.)
+ * The document after the update; the same object when nothing changes.
  * @throws MongoError 66 when `_id` would change, 28 for a path through what holds no fields, and those of the operators
  */
 export function applyUpdate(update: Update, doc: Value): Value {
-  if (update.kind === 'replacement') {
-    const id = update.with.get('_id');
-    if (id) checkId(id);
-    const same = update.with.same(doc) || (update.with.fields.length === 0 && doc.fields.length === 1);
-    return same ? doc : checked(replace(doc, update.with));
-  }
-  const after = applyTree(update.tree, doc, { document: doc, inserting: false }, []);
-  return after === doc ? doc : checked(after);
+  return checkSize(applyTree(update, doc, { document: doc, inserting: false }, []));
 }
 
-function checked(after: Value): Value {
-  if (after.length > LARGEST_DOCUMENT)
+function checkSize(doc: Value): Value {
+  if (doc.length > LARGEST_DOCUMENT)
     throw new MongoError(17419, `Resulting document after update is larger than ${LARGEST_DOCUMENT}`);
-  return after;
+  return doc;
 }
 
-function replace(doc: Value, replacement: Value): Value {
-  const [id, wanted] = [doc.get('_id'), replacement.get('_id')];
-  if (id && wanted && !equal(id, wanted)) {
-    throw new MongoError(
-      66,
-      `After applying the update, the (immutable) field '_id' was found to have been altered to ${renderField(['_id', wanted])}`,
-    );
+/** For a document to be inserted: its `_id` first, made if there is none. */
+export function prepareInsert(doc: Value): Value {
+  if (doc.length > LARGEST_DOCUMENT) {
+    throw new MongoError(10334, `object to insert too large. size in bytes: ${doc.length}, max size: ${LARGEST_DOCUMENT}`);
   }
-  return wanted || !id ? withIdFirst(replacement) : document([['_id', id], ...replacement.fields]);
+  for (const [name, { type, bytes }] of doc.fields) {
+    if (type === T.TIMESTAMP && name !== '_id' && bytes.every((byte) => byte === 0)) {
+      throw new Refusal(238, 'an empty timestamp, for the server to fill in, is not supported');
+    }
+  }
+  const id = doc.get('_id') ?? new Value(T.OBJECT_ID, Buffer.from(new ObjectId().id));
+  if (id.type === T.ARRAY || id.type === T.REGEX) throw new MongoError(53, `The '_id' value cannot be of type ${id.typeName}`);
+  checkNames(id);
+  return doc.fields[0]?.[0] === '_id' ? doc : document([['_id', id], ...doc.fields.filter(([name]) => name !== '_id')]);
+}
+
+function checkNames(id: Value): void {
+  if (id.type !== T.OBJECT) return;
+  for (const [name, each] of id.fields) {
+    if (name.startsWith('$'))
+      throw new MongoError(52, `_id fields may not contain '$'-prefixed fields: ${name} is not valid for storage.`);
+    checkNames(each);
+  }
+}
+
+const UPSERTABLE: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$exists']);
+
+/** MongoDB takes the equalities from the query as its optimizer leaves it; of these conditions it leaves all as they stand. */
+function isPlain(filter: Filter): boolean {
+  if (filter.kind === 'predicate') return UPSERTABLE.has(filter.operator) && !filter.name.startsWith('_id.');
+  return filter.kind !== 'or' && filter.of.every(isPlain);
 }
 
 /**
@@ -153,32 +166,18 @@ function replace(doc: Value, replacement: Value): Value {
  */
 export function upsertDocument(update: Update, filter: Filter): Value {
   if (!isPlain(filter)) throw new Refusal(238, 'an upsert is supported with a query of equalities, ranges, $exists and $ne');
-  const equalities = conjuncts(filter).filter(({ operator }) => operator === '$eq');
-  if (update.kind === 'replacement') {
-    const id = equalities.find(({ name }) => name === '_id')?.operand;
-    return prepareInsert(id ? replace(document([['_id', id]]), update.with) : update.with);
-  }
-  const tree: Branch = new Map();
-  for (const { name, operand } of equalities) {
+  const tree: Update = new Map();
+  for (const { name, operator, operand } of conjuncts(filter)) {
+    if (operator !== '$eq') continue;
     try {
-      graft(tree, name.split('.'), makeModifier('$set', [name, operand]));
-    } catch (error) {
-      if (!(error instanceof MongoError) || error.code !== 40) throw error;
+      graft(tree, name.split('.'), modifier('$set', [name, operand]));
+    } catch {
       throw new MongoError(54, `cannot infer query fields to set, path '${name}' is matched twice`);
     }
   }
   const empty = document([]);
   const seed = applyTree(tree, empty, { document: empty, inserting: true }, []);
-  return checked(prepareInsert(applyTree(update.tree, seed, { document: seed, inserting: true }, [])));
-}
-
-const UPSERTABLE: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$exists']);
-
-/** MongoDB takes the equalities from the query as its optimizer leaves it; of these conditions it leaves all as they stand. */
-function isPlain(filter: Filter): boolean {
-  if (filter.kind === 'predicate') return UPSERTABLE.has(filter.operator) && !filter.name.startsWith('_id.');
-  if (filter.kind === 'and') return filter.of.every(isPlain);
-  return filter.kind === 'nor' && filter.of.every((each) => each.kind === 'predicate' && isPlain(each));
+  return checkSize(prepareInsert(applyTree(update, seed, { document: seed, inserting: true }, [])));
 }
 
 interface Run {
@@ -187,82 +186,71 @@ interface Run {
 }
 
 /** MongoDB applies an update's paths, and appends new fields, in this order: numbers by value, the rest as text. */
-function inOrder(branch: Branch): readonly (readonly [string, Branch | Modifier])[] {
-  return [...branch].sort(([a], [b]) => {
-    if (/^\d+$/.test(a) && /^\d+$/.test(b))
-      return a.length === b.length ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a.length - b.length;
-    return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  });
+function inOrder(branch: Update): readonly (readonly [string, Update | Modifier])[] {
+  const numbers = (a: string, b: string): boolean => INDEX.test(a) && INDEX.test(b) && a.length !== b.length;
+  return [...branch].sort(([a], [b]) => (numbers(a, b) ? a.length - b.length : Buffer.compare(Buffer.from(a), Buffer.from(b))));
 }
 
 const INDEX = /^\d+$/;
 const MOST_PADDING = 1_500_000;
 
-function applyTree(branch: Branch, container: Value, run: Run, at: readonly string[]): Value {
+function applyTree(branch: Update, container: Value, run: Run, at: readonly string[]): Value {
+  const inArray = container.type === T.ARRAY;
   const fields: Field[] = [...container.fields];
+  const now = (): Value => (inArray ? array(fields.map(([, each]) => each)) : document(fields));
   let changed = false;
   for (const [name, child] of inOrder(branch)) {
     const path = [...at, name];
-    if (container.type === T.ARRAY && !INDEX.test(name)) {
-      blocked(child, array(fields.map(([, each]) => each)), run, path, path.length - 1);
+    if (inArray && !INDEX.test(name)) {
+      block(child, now(), run, path);
       continue;
     }
-    const place = container.type === T.ARRAY ? Number(name) : fields.findIndex((field) => field[0] === name);
+    const place = inArray ? Number(name) : fields.findIndex((field) => field[0] === name);
     const before = fields[place]?.[1];
     const after = before ? change(child, before, run, path) : create(child, run, path);
     if (after === before) continue;
     changed = true;
-    if (container.type !== T.ARRAY) {
-      if (!after) fields.splice(place, 1);
-      else if (before) fields[place] = [name, after];
-      else fields.push([name, after]);
-    } else {
+    if (inArray) {
       if (place - fields.length > MOST_PADDING) throw new MongoError(34, `can't backfill more than ${MOST_PADDING} elements`);
       while (fields.length < place) fields.push(['', NULL]);
       fields[place] = ['', after ?? NULL];
-    }
+    } else if (!after) fields.splice(place, 1);
+    else fields[before ? place : fields.length] = [name, after];
   }
-  if (!changed) return container;
-  return container.type === T.ARRAY ? array(fields.map(([, each]) => each)) : document(fields);
+  return changed ? now() : container;
 }
 
-function change(child: Branch | Modifier, before: Value, run: Run, path: readonly string[]): Value | undefined {
-  if (!(child instanceof Map)) {
-    if (child.insertOnly && !run.inserting) return before;
-    const after = child.apply(before, path.join('.'), run.document);
-    if (path[0] === '_id' && after !== before) throw immutable(path);
-    return after;
+function change(child: Update | Modifier, before: Value, run: Run, path: readonly string[]): Value | undefined {
+  if (child instanceof Map) {
+    if (before.type === T.OBJECT || before.type === T.ARRAY) return applyTree(child, before, run, path);
+    for (const [name, each] of inOrder(child)) block(each, before, run, [...path, name]);
+    return before;
   }
-  if (before.type === T.OBJECT || before.type === T.ARRAY) return applyTree(child, before, run, path);
-  for (const [name, each] of inOrder(child)) blocked(each, before, run, [...path, name], path.length);
-  return before;
+  if (child.insertOnly && !run.inserting) return before;
+  const after = child.apply(before, path.at(-1)!, run.document);
+  if (path[0] === '_id' && after !== before) throw immutable(path);
+  return after;
 }
 
 function immutable(path: readonly string[]): MongoError {
   return new MongoError(66, `Performing an update on the path '${path.join('.')}' would modify the immutable field '_id'`);
 }
 
-function create(child: Branch | Modifier, run: Run, path: readonly string[]): Value | undefined {
-  if (!(child instanceof Map)) {
-    if (!child.creates || (child.insertOnly && !run.inserting)) return undefined;
-    if (path[0] === '_id' && path.length > 1 && run.document.get('_id')) throw immutable(path);
-    return child.apply(undefined, path.join('.'), run.document);
+function create(child: Update | Modifier, run: Run, path: readonly string[]): Value | undefined {
+  if (child instanceof Map) {
+    const made = inOrder(child).map(([name, each]) => [name, create(each, run, [...path, name])] as const);
+    const fields = made.filter((field): field is Field => field[1] !== undefined);
+    return fields.length > 0 ? document(fields) : undefined;
   }
-  const fields = inOrder(child).flatMap(([name, each]): readonly Field[] => {
-    const made = create(each, run, [...path, name]);
-    return made ? [[name, made]] : [];
-  });
-  return fields.length ? document(fields) : undefined;
+  if (!child.creates || (child.insertOnly && !run.inserting)) return undefined;
+  if (path[0] === '_id' && path.length > 1 && run.document.get('_id')) throw immutable(path);
+  return child.apply(undefined, path.at(-1)!, run.document);
 }
 
-/** A path whose part `depth` the value before it cannot have: an error for those that would make it, nothing for $unset. */
-function blocked(child: Branch | Modifier, value: Value, run: Run, path: readonly string[], depth: number): void {
-  if (child instanceof Map) {
-    for (const [name, each] of inOrder(child)) blocked(each, value, run, [...path, name], depth);
-    return;
+/** A path whose last part `value` cannot have: an error for what would make it, nothing for $unset. */
+function block(child: Update | Modifier, value: Value, run: Run, path: readonly string[]): void {
+  if (child instanceof Map) for (const [, each] of inOrder(child)) block(each, value, run, path);
+  else if (child.creates && (!child.insertOnly || run.inserting)) {
+    throw new MongoError(28, `Cannot create field '${path.at(-1)}' in element {${renderField([path.at(-2)!, value])}}`);
   }
-  if (child.operator === '$unset' || (child.insertOnly && !run.inserting)) return;
-  const [part, element] = [path[depth]!, renderField([path[depth - 1]!, value])];
-  if (child.creates) throw new MongoError(28, `Cannot create field '${part}' in element {${element}}`);
-  throw new MongoError(28, `Cannot use the part (${part}) of (${path.join('.')}) to traverse the element ({${element}})`);
 }

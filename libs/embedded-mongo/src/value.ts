@@ -3,53 +3,17 @@ import { onDemand } from 'bson';
 import { MongoError, Refusal } from './errors';
 
 /** BSON type bytes (bsonspec.org). */
+// prettier-ignore
 export const T = {
-  DOUBLE: 1,
-  STRING: 2,
-  OBJECT: 3,
-  ARRAY: 4,
-  BINARY: 5,
-  UNDEFINED: 6,
-  OBJECT_ID: 7,
-  BOOL: 8,
-  DATE: 9,
-  NULL: 10,
-  REGEX: 11,
-  DB_POINTER: 12,
-  CODE: 13,
-  SYMBOL: 14,
-  CODE_WITH_SCOPE: 15,
-  INT: 16,
-  TIMESTAMP: 17,
-  LONG: 18,
-  DECIMAL: 19,
-  MAX_KEY: 127,
-  MIN_KEY: 255,
+  DOUBLE: 1, STRING: 2, OBJECT: 3, ARRAY: 4, BINARY: 5, UNDEFINED: 6, OBJECT_ID: 7, BOOL: 8, DATE: 9, NULL: 10, REGEX: 11,
+  DB_POINTER: 12, CODE: 13, SYMBOL: 14, CODE_WITH_SCOPE: 15, INT: 16, TIMESTAMP: 17, LONG: 18, DECIMAL: 19, MAX_KEY: 127, MIN_KEY: 255,
 } as const;
 
-const TYPE_NAMES: Readonly<Record<number, string>> = {
-  1: 'double',
-  2: 'string',
-  3: 'object',
-  4: 'array',
-  5: 'binData',
-  6: 'undefined',
-  7: 'objectId',
-  8: 'bool',
-  9: 'date',
-  10: 'null',
-  11: 'regex',
-  12: 'dbPointer',
-  13: 'javascript',
-  14: 'symbol',
-  15: 'javascriptWithScope',
-  16: 'int',
-  17: 'timestamp',
-  18: 'long',
-  19: 'decimal',
-  127: 'maxKey',
-  255: 'minKey',
-};
+/** MongoDB's names of the types from 1 on. */
+const TYPE_NAMES =
+  'double string object array binData undefined objectId bool date null regex dbPointer javascript symbol javascriptWithScope int timestamp long decimal'.split(
+    ' ',
+  );
 
 export type Field = readonly [name: string, value: Value];
 
@@ -72,7 +36,7 @@ export class Value {
   }
 
   get typeName(): string {
-    return TYPE_NAMES[this.type] ?? `type ${this.type}`;
+    return this.type === T.MIN_KEY ? 'minKey' : this.type === T.MAX_KEY ? 'maxKey' : (TYPE_NAMES[this.type - 1] ?? '');
   }
 
   get isNumber(): boolean {
@@ -91,6 +55,11 @@ export class Value {
       fields.push([name, new Value(type, this.source, start, length)]);
     }
     return fields;
+  }
+
+  /** The elements of an array, the values of a document. */
+  get items(): readonly Value[] {
+    return this.fields.map(([, each]) => each);
   }
 
   get(name: string): Value | undefined {
@@ -211,34 +180,38 @@ function encode(fields: Iterable<Field>): Buffer {
 
 const ZERO = Buffer.alloc(1);
 const DEEPEST = 180;
+const REFUSED_TYPES: ReadonlySet<number> = new Set([T.UNDEFINED, T.DB_POINTER, T.CODE_WITH_SCOPE]);
 
 /**
  * Checks a document that came from outside, to its last leaf.
  * @throws MongoError 22 (InvalidBSON) for bytes that are no BSON, 15 (Overflow) for nesting beyond MongoDB's limit, 2 for the
- * deprecated types, which are refused
+ * deprecated types and for fields named twice, which are refused
  */
 export function validate(checked: Value, depth = 1): void {
   if (depth > DEEPEST) throw new MongoError(15, `BSONObj exceeds maximum nested object depth: ${DEEPEST}`);
-  let fields;
-  try {
-    fields = checked.fields;
-  } catch (error) {
-    throw new MongoError(22, `invalid BSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const fields = fieldsOf(checked);
   if (checked.type === T.OBJECT && fields.length > 1 && new Set(fields.map(([name]) => name)).size < fields.length) {
     throw new Refusal(2, 'a document that names a field twice is not supported');
   }
-  for (const [name, { type, bytes }] of fields) {
-    if (name.includes('\uFFFD')) throw new MongoError(22, 'a field name is not UTF-8, or holds U+FFFD');
-    if (type === T.UNDEFINED || type === T.DB_POINTER)
-      throw new Refusal(2, `the deprecated BSON type of field '${name}' is refused`);
-    if (type === T.STRING || type === T.SYMBOL || type === T.CODE) {
-      if (bytes.length < 5 || bytes[bytes.length - 1] !== 0)
-        throw new MongoError(22, `the string in field '${name}' does not end in zero`);
-      if (!isUtf8(bytes.subarray(4))) throw new MongoError(22, `the string in field '${name}' is not UTF-8`);
-    }
-    if (type === T.BOOL && (bytes[0] ?? 2) > 1) throw new MongoError(22, `the boolean in field '${name}' is neither 0 nor 1`);
-    if (type === T.CODE_WITH_SCOPE) throw new Refusal(2, `the deprecated BSON type of field '${name}' is refused`);
+  for (const [name, each] of fields) {
+    const { type, bytes } = each;
+    if (REFUSED_TYPES.has(type)) throw new Refusal(2, `the deprecated BSON type of field '${name}' is not supported`);
+    if (name.includes('\uFFFD') || !isWhole(type, bytes)) throw new MongoError(22, `invalid BSON in field '${name}'`);
+    if (type === T.OBJECT || type === T.ARRAY) validate(each, depth + 1);
   }
-  for (const [, each] of fields) if (each.type === T.OBJECT || each.type === T.ARRAY) validate(each, depth + 1);
+}
+
+function fieldsOf(checked: Value): readonly Field[] {
+  try {
+    return checked.fields;
+  } catch (error) {
+    throw new MongoError(22, `invalid BSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Text must be UTF-8 and end in zero, a boolean 0 or 1. */
+function isWhole(type: number, bytes: Buffer): boolean {
+  if (type === T.BOOL) return (bytes[0] ?? 2) <= 1;
+  if (type !== T.STRING && type !== T.SYMBOL && type !== T.CODE) return true;
+  return bytes.length >= 5 && bytes.at(-1) === 0 && isUtf8(bytes.subarray(4));
 }

@@ -36,9 +36,16 @@ export class Comparison {
     this.ours.close();
   }
 
-  /** Empty on both sides, with these indexes; those that either refuses are left out of both. */
-  async reset(indexes: readonly Value[]): Promise<string | undefined> {
+  private async empty(): Promise<void> {
     await this.both({ name: 'delete', fields: value({ deletes: [{ q: {}, limit: 0 }] }).fields });
+  }
+
+  /**
+   * Empty on both sides, with these indexes; those that either refuses are left out of both.
+   * @returns a difference as text; undefined: none
+   */
+  async reset(indexes: readonly Value[]): Promise<string | undefined> {
+    await this.empty();
     await this.both({ name: 'dropIndexes', fields: value({ index: '*' }).fields });
     for (const index of indexes) {
       const command = { name: 'createIndexes', fields: value({ indexes: [index] }).fields };
@@ -52,22 +59,26 @@ export class Comparison {
     return undefined;
   }
 
-  /** @returns 'parted' when the two may rightly hold different documents now; a difference as text; undefined: the same */
+  /** @returns a difference as text; undefined: none */
   async run(command: Command): Promise<string | undefined> {
     const settled = await this.unambiguous(command);
     if (!settled) return undefined;
     const [real, ours] = await this.both(settled);
     this.tally.compared++;
     const same = await this.sameAnswer(settled, real, ours);
+    const reading = READS.has(command.name);
     if (this.refusal !== undefined) {
       this.tally.refused++;
-      return READS.has(command.name) || !isOk(real) ? undefined : 'parted';
+      if (!reading && isOk(real)) await this.empty(); // MongoDB did what was refused here
+      return undefined;
+    }
+    if (failed(real)) this.tally.failedAlike++;
+    if (failed(real) && failed(ours) && isMulti(settled)) {
+      await this.empty(); // which of several failed first, and how many were changed before, depends on the plan
+      return undefined;
     }
     if (!same) return difference(settled, real, ours);
-    if (failed(real)) this.tally.failedAlike++;
-    // How far a failed update of many came depends on the plan.
-    if (failed(real) && isMulti(settled)) return 'parted';
-    return READS.has(command.name) ? undefined : await this.stored(settled);
+    return reading ? undefined : this.stored(settled);
   }
 
   private async both(command: Command): Promise<[Value, Value]> {
@@ -81,29 +92,30 @@ export class Comparison {
     return document([[name, argument ?? value(this.collection)], ...fields, ['$db', value(this.db)]]);
   }
 
-  /** Which of several documents a single update or delete picks is not defined: such a one becomes `multi`. */
+  /** Which of several documents a single change picks is not defined: it becomes `multi`, or (findAndModify) is left out. */
   private async unambiguous(command: Command): Promise<Command | undefined> {
     const list = command.name === 'update' ? 'updates' : command.name === 'delete' ? 'deletes' : undefined;
-    if (!list) return command;
-    const statement = fieldOf(command, list)!.fields[0]![1];
+    if (!list && command.name !== 'findAndModify') return command;
+    const statement = list ? fieldOf(command, list)!.fields[0]![1] : document([['q', fieldOf(command, 'query')!]]);
     const counted = await this.real.command(this.body({ name: 'count', fields: [['query', statement.get('q')!]] }));
     if ((counted.get('n')?.number ?? 0) < 2) return command;
-    if (command.name === 'update' && !statement.get('u')!.fields[0]?.[0].startsWith('$')) return undefined;
+    if (!list) return undefined;
     const all: Field = command.name === 'update' ? ['multi', value(true)] : ['limit', value(0)];
     const changed = statement.fields.map((field) => (field[0] === all[0] ? all : field));
     return { name: command.name, fields: [[list, array([document(changed)])]] };
   }
 
   private async sameAnswer(command: Command, real: Value, ours: Value): Promise<boolean> {
-    if (!READS.has(command.name) || command.name === 'count' || !isOk(real) || !isOk(ours)) return alike(real, ours);
+    if (!READS.has(command.name) || !isOk(real) || !isOk(ours)) return alike(real, ours);
     const [one, other] = [
       await this.readAll(real, (body) => this.real.command(body)),
       await this.readAll(ours, (body) => this.ours.answer(body)),
     ];
     const sort = fieldOf(command, 'sort');
-    const total = sort?.get('_id') ?? fieldOf(command, 'pipeline')?.fields.some(([, stage]) => stage.get('$sort'));
+    const total = sort?.get('_id');
     const failure = (list: readonly Value[]): Value | undefined => list.find((each) => each.get('errmsg'));
-    if (total || failure(one)) return value(one).same(value(other));
+    if (failure(one)) return alike(one[0]!, other[0] ?? real);
+    if (total) return value(one).same(value(other));
     if (sort?.fields.length) {
       const by = parseSort(sort);
       const ordered = (docs: readonly Value[]): boolean =>
@@ -136,7 +148,7 @@ export class Comparison {
   }
 }
 
-const READS = new Set(['find', 'count', 'aggregate']);
+const READS = new Set(['find', 'aggregate']);
 
 function fieldOf({ fields }: Command, name: string): Value | undefined {
   return fields.find((field) => field[0] === name)?.[1];
@@ -167,9 +179,12 @@ function sameSet(one: readonly Value[], other: readonly Value[]): boolean {
   return sorted(one) === sorted(other);
 }
 
-/** Ids that the server made differ: both must be ObjectIds. */
+/** But for what MongoDB's text says first when a read fails that had begun. */
 function alike(real: Value, ours: Value): boolean {
-  return real.same(ours);
+  const text = real.get('errmsg')?.text.replace(/^Executor error during .*? :: caused by :: /, '');
+  const plain =
+    text === undefined ? real : document(real.fields.map((field) => (field[0] === 'errmsg' ? ['errmsg', value(text)] : field)));
+  return plain.same(ours);
 }
 
 function difference(command: Command, real: Value, ours: Value): string {
