@@ -7,6 +7,7 @@ import { EnvironmentsModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
 import { type RuntimeDriver } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
+import { TerminalModule } from '@devpocket/terminal';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { InfoController } from './info.controller';
 import { KernelModule } from './kernel.module';
@@ -32,6 +33,7 @@ export class AppModule {
         AuthModule,
         ClustersModule,
         EnvironmentsModule,
+        TerminalModule,
       ],
       controllers: [InfoController],
     };

@@ -13,6 +13,7 @@ import { type Connection } from 'mongoose';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
 import { closeHttpEdge, dressHttpEdge } from './http-edge';
+import { DevPocketWsAdapter } from './ws-adapter';
 import { RuntimeRegistrationPolicy } from './registration-policy';
 
 /** A server that listens; `stop` is graceful and bounded by SHUTDOWN_GRACE_SECONDS. */
@@ -35,6 +36,8 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
   try {
     app.useLogger(app.get(Logger));
     dressHttpEdge(app);
+    const sockets = new DevPocketWsAdapter(app);
+    app.useWebSocketAdapter(sockets);
     const runtimes = app.get(RuntimeRegistry);
     refuseExposure(settings.http, runtimes);
     app.get(RegistrationGate).join(new RuntimeRegistrationPolicy(runtimes));
@@ -63,6 +66,7 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
       ],
       stop: async (signal) => {
         app.get(HealthRegistry).stop();
+        sockets.restarting();
         metrics?.close();
         await withinGrace(closeWith(app, signal), settings.http.shutdownGraceSeconds);
       },

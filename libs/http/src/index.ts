@@ -12,4 +12,5 @@ export { ProblemFilter, sendProblem } from './problem.filter';
 export { ApiProblems, ProblemDto } from './problem.dto';
 export { RateLimit } from './rate-limit.guard';
 export * from './request-context';
+export * from './socket-edge';
 export * from './validation.pipe';

@@ -1,0 +1,212 @@
+import { Authenticator, type CredentialRef, type Principal } from '@devpocket/access';
+import { HttpSettings, RateLimitSettings } from '@devpocket/config';
+import { CLOSE, CLOSE_CODE, closeWithError, EdgeLimiter, type EdgeSocket, MINUTE_MS, toDomainError } from '@devpocket/http';
+import { DomainError, isId } from '@devpocket/kernel';
+import { Counters, type Hit, type TicketPurpose, Tickets } from '@devpocket/shared-state';
+import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
+import { EventEmitter } from 'node:events';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { type Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { selectProtocol } from './ws-protocol';
+
+const TERMINAL_FRAME_BYTES = 8 * 1_048_576;
+const FRAME_BYTES = 1_048_576;
+const USER_HANDSHAKES = 60;
+const ADDRESS_HANDSHAKES = 100;
+
+/** One gateway's path, with its `:id`. */
+interface Route {
+  readonly pattern: RegExp;
+  readonly purpose: TicketPurpose;
+  readonly sockets: WebSocketServer;
+  readonly gateway: EventEmitter;
+}
+
+interface Credentials {
+  readonly principal: Principal;
+  readonly byTicket: boolean;
+}
+
+/**
+ * The WebSocket edge. Matches path patterns, and asks for path, protocol, origin, credential and handshake limit before a gateway
+ * sees the socket. Nest's own adapter matches exact paths and runs neither guards nor order for what a terminal needs.
+ */
+export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSocket> {
+  private readonly routes: Route[] = [];
+  private closing = false;
+
+  constructor(private readonly app: INestApplication) {}
+
+  create(_port: number, options: { readonly path?: string } = {}): EventEmitter {
+    const path = options.path ?? '/';
+    const purpose: TicketPurpose = path.includes('/terminal/') ? 'terminal' : 'logs';
+    const gateway = new EventEmitter();
+    if (this.routes.length === 0) this.listen();
+    this.routes.push({
+      pattern: new RegExp(`^${path.replace('/:id', '/([^/]+)')}/?$`),
+      purpose,
+      sockets: new WebSocketServer({
+        noServer: true,
+        maxPayload: purpose === 'terminal' ? TERMINAL_FRAME_BYTES : FRAME_BYTES,
+        handleProtocols: (offered) => selectProtocol([...offered]) ?? false,
+      }),
+      gateway,
+    });
+    return gateway;
+  }
+
+  bindClientConnect(gateway: EventEmitter, callback: (socket: EdgeSocket) => void): void {
+    gateway.on('connection', callback);
+  }
+
+  bindClientDisconnect(client: EdgeSocket, callback: () => void): void {
+    client.socket.on('close', callback);
+  }
+
+  /** Gateways read frames themselves, in order. */
+  bindMessageHandlers(): void {
+    return;
+  }
+
+  close(gateway: EventEmitter): void {
+    gateway.removeAllListeners();
+  }
+
+  /** Tells every client to come back in a moment, each in its own. Called before Nest ends the rest. */
+  restarting(): void {
+    this.closing = true;
+    for (const { sockets } of this.routes) {
+      for (const socket of sockets.clients) {
+        closeWithError(socket, CLOSE.restarting, 'restarting', 'The server restarts; connect again', {
+          retry_after_ms: 200 + Math.floor(Math.random() * 2801),
+        });
+      }
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.restarting();
+    return Promise.resolve();
+  }
+
+  private listen(): void {
+    const server = this.app.getHttpServer() as Server;
+    server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+      stream.on('error', () => stream.destroy());
+      this.upgrade(request, stream, head).catch(() => reject(stream, 500));
+    });
+  }
+
+  private async upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://relative');
+    const route = this.routes.find(({ pattern }) => pattern.test(url.pathname));
+    if (!route) return reject(stream, (await this.overAddressLimit(request)) ? 429 : 404);
+    if (this.closing) return reject(stream, 503);
+    const offered = (request.headers['sec-websocket-protocol'] ?? '')
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean);
+    if (offered.length > 0 && selectProtocol(offered) === null) return reject(stream, 400);
+    const environmentId = decode(route.pattern.exec(url.pathname)?.[1] ?? '');
+    const checked = await this.check(request, url.searchParams, offered, route.purpose, environmentId);
+    // A caller without a good credential counts for its address, and over the limit is not worth a handshake.
+    if (checked instanceof DomainError && checked.kind === 'unauthenticated') {
+      const over = await this.overAddressLimit(request);
+      if (over) return reject(stream, 429, { 'Retry-After': String(Math.ceil(over.resetMs / 1000)) });
+    }
+    route.sockets.handleUpgrade(request, stream, head, (socket) => {
+      socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
+      if (checked instanceof DomainError) refuse(socket, checked);
+      else route.gateway.emit('connection', { socket, environmentId, query: url.searchParams, ...checked } satisfies EdgeSocket);
+    });
+  }
+
+  /** Who is calling, or why not: origin, credential, the user's handshakes, the environment's id. */
+  private async check(
+    request: IncomingMessage,
+    query: URLSearchParams,
+    offered: readonly string[],
+    purpose: TicketPurpose,
+    environmentId: string,
+  ): Promise<Credentials | DomainError> {
+    try {
+      this.checkOrigin(request);
+      const credentials = await this.authenticate(query, offered, purpose, environmentId);
+      if (!credentials.principal.scopes.has('terminal'))
+        throw new DomainError('forbidden', 'scope_missing', 'This API key lacks the scope terminal');
+      await this.checkUserLimit(credentials.principal);
+      if (!isId(environmentId)) throw DomainError.notFound('Environment');
+      return credentials;
+    } catch (error) {
+      return toDomainError(error, false);
+    }
+  }
+
+  private async authenticate(
+    query: URLSearchParams,
+    offered: readonly string[],
+    purpose: TicketPurpose,
+    environmentId: string,
+  ): Promise<Credentials> {
+    const authenticator = this.app.get(Authenticator);
+    const ticket = query.get('ticket');
+    if (ticket !== null) {
+      const tickets = this.app.get<Tickets<CredentialRef>>(Tickets);
+      const grant = await tickets.redeem(ticket, purpose, environmentId);
+      if (!grant)
+        throw new DomainError('unauthenticated', 'ticket_invalid', 'The ticket is not valid, was used, or is older than 30 s');
+      return { principal: await authenticator.restore(grant.credential), byTicket: true };
+    }
+    const bearer = offered.find((item) => item.startsWith('bearer.'))?.slice('bearer.'.length) ?? query.get('token');
+    if (bearer === null) throw new DomainError('unauthenticated', 'token_missing', 'A ticket or an access token is needed');
+    return { principal: await authenticator.authenticate(bearer), byTicket: false };
+  }
+
+  private checkOrigin(request: IncomingMessage): void {
+    const { origin, host } = request.headers;
+    if (origin === undefined) return;
+    const { allowedOrigins, publicUrl } = this.app.get(HttpSettings);
+    const own = [`http://${host ?? ''}`, `https://${host ?? ''}`, ...(publicUrl === null ? [] : [new URL(publicUrl).origin])];
+    if (allowedOrigins.includes('*') || allowedOrigins.includes(origin) || own.includes(origin)) return;
+    throw new DomainError('forbidden', 'origin_not_allowed', 'This origin is not in ALLOWED_ORIGINS');
+  }
+
+  private async checkUserLimit({ userId }: Principal): Promise<void> {
+    if (!this.app.get(RateLimitSettings).enabled) return;
+    const hit = await this.app.get(Counters).hit(`handshake:${userId}`, USER_HANDSHAKES, MINUTE_MS);
+    if (!hit.allowed)
+      throw new DomainError('rate_limited', 'rate_limited', `At most ${USER_HANDSHAKES} connections a minute`, {
+        extra: { retry_after_ms: hit.resetMs },
+      });
+  }
+
+  private async overAddressLimit(request: IncomingMessage): Promise<Hit | null> {
+    if (!this.app.get(RateLimitSettings).enabled) return null;
+    const address = this.app.get(EdgeLimiter).addressKeyOf(request);
+    const hit = await this.app.get(Counters).hit(`handshake-address:${address}`, ADDRESS_HANDSHAKES, MINUTE_MS);
+    return hit.allowed ? null : hit;
+  }
+}
+
+function refuse(socket: WebSocket, error: DomainError): void {
+  closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
+}
+
+function reject(stream: Duplex, status: number, headers: Readonly<Record<string, string>> = {}): void {
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'Connection: close',
+    'Content-Length: 0',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  stream.end(`${lines.join('\r\n')}\r\n\r\n`);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,130 @@
+import { Authenticator, type CredentialRef, type Principal, type Revocation } from '@devpocket/access';
+import { TerminalSettings } from '@devpocket/config';
+import { ActivityRecorder } from '@devpocket/environments';
+import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
+import { Clock, Loop } from '@devpocket/kernel';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { type WebSocket } from 'ws';
+
+const PING_MS = 25_000;
+const SILENT_MS = 60_000;
+const LOOK_MS = 1_000;
+
+interface Open {
+  readonly socket: WebSocket;
+  readonly environmentId: string;
+  principal: Principal;
+  /** Null: by ticket. */
+  expiresAt: Date | null;
+  heardAt: number;
+  pingedAt: number;
+}
+
+/** Every open socket: how many a user has, whose credential ended, who went silent. */
+@Injectable()
+export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly open = new Set<Open>();
+  private readonly loop: Loop;
+  private stopListening: () => void = () => undefined;
+
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly settings: TerminalSettings,
+    private readonly activity: ActivityRecorder,
+    private readonly clock: Clock,
+    health: HealthRegistry,
+  ) {
+    this.loop = new Loop(clock, { name: 'sockets', intervalMs: LOOK_MS, turn: () => this.look() });
+    health.addLoop(this.loop);
+  }
+
+  onApplicationBootstrap(): void {
+    this.stopListening = this.authenticator.onRevoked((revocation) => this.revoked(revocation));
+    this.loop.start();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.stopListening();
+    await this.loop.stop();
+  }
+
+  /** Closes the socket and returns null when its user has too many. @param replaces one of them is about to give way to this one */
+  add({ socket, principal, environmentId, byTicket }: EdgeSocket, replaces: boolean): Open | null {
+    const own = [...this.open].filter(
+      (other) => other.principal.userId === principal.userId && other.socket.readyState === other.socket.OPEN,
+    ).length;
+    if (own - (replaces ? 1 : 0) >= this.settings.maxConnectionsPerUser) {
+      closeWithError(
+        socket,
+        CLOSE.limited,
+        'too_many_connections',
+        `At most ${this.settings.maxConnectionsPerUser} sockets a user; close one first`,
+        { retry_after_ms: 5_000 },
+      );
+      return null;
+    }
+    const now = this.clock.millis();
+    const entry: Open = {
+      socket,
+      principal,
+      environmentId,
+      expiresAt: byTicket ? null : principal.expiresAt,
+      heardAt: now,
+      pingedAt: now,
+    };
+    this.open.add(entry);
+    this.count(environmentId);
+    const heard = (): void => {
+      entry.heardAt = this.clock.millis();
+    };
+    socket.on('message', heard).on('pong', heard).on('ping', heard);
+    socket.on('close', () => {
+      this.open.delete(entry);
+      this.count(environmentId);
+    });
+    return entry;
+  }
+
+  /** A fresh access token before the old one expires. @returns whether it is this socket's user's */
+  async renew(entry: Open, token: string): Promise<boolean> {
+    const principal = await this.authenticator.authenticate(token);
+    if (principal.userId !== entry.principal.userId) return false;
+    entry.principal = principal;
+    entry.expiresAt = principal.expiresAt;
+    return true;
+  }
+
+  private look(): Promise<void> {
+    const now = this.clock.millis();
+    for (const entry of this.open) {
+      const { socket } = entry;
+      if (entry.expiresAt && entry.expiresAt.getTime() <= now) {
+        closeWithError(socket, CLOSE.unauthenticated, 'token_expired', 'The token has expired; connect again with a fresh one');
+        continue;
+      }
+      const patience = socket.bufferedAmount > 0 ? this.settings.stallSeconds * 1000 : SILENT_MS;
+      if (now - entry.heardAt >= patience) socket.terminate();
+      else if (now - entry.pingedAt >= PING_MS && socket.readyState === socket.OPEN) {
+        entry.pingedAt = now;
+        socket.ping();
+      }
+    }
+    return Promise.resolve();
+  }
+
+  private revoked(revocation: Revocation): void {
+    for (const { socket, principal } of this.open) {
+      if (principal.userId !== revocation.userId || !concerns(revocation, principal.credential)) continue;
+      closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', 'This session has ended; sign in again');
+    }
+  }
+
+  private count(environmentId: string): void {
+    this.activity.setConnections(environmentId, [...this.open].filter((entry) => entry.environmentId === environmentId).length);
+  }
+}
+
+function concerns({ credential, except }: Revocation, own: CredentialRef): boolean {
+  if (credential) return credential.kind === own.kind && credential.id === own.id;
+  return !(except?.kind === own.kind && except.id === own.id);
+}

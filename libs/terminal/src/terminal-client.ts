@@ -1,0 +1,151 @@
+import { type Clock } from '@devpocket/kernel';
+import { type RingBuffer } from './ring-buffer';
+import { incompleteTail, orphanedHead } from './utf8';
+
+/** Output that is gathered before it is sent, unless nothing was sent for that long: then it goes at once. */
+const COALESCE_MS = 8;
+const MOST_FRAME_BYTES = 65_536;
+/** With `ack=1` at most so much goes unacknowledged. */
+const ACK_WINDOW_BYTES = 262_144;
+/** Bytes that the socket may hold before this cursor waits for it. */
+const SOCKET_WINDOW_BYTES = 262_144;
+/** How long the rest of a character is waited for. */
+const CHARACTER_MS = 200;
+
+/** Where a client's messages go. */
+export interface Outlet {
+  /** @param sent called when the message has left this process */
+  send(message: Readonly<Record<string, unknown>>, sent?: () => void): void;
+  close(code: number, reason: string): void;
+}
+
+/** One attached client: a cursor into the session's output. */
+export class AttachedClient {
+  /** Position up to which output was sent. */
+  position: number;
+  acked: number;
+  private inSocket = 0;
+  private lastSent = -Infinity;
+  private scheduled = false;
+  private holding = false;
+  private closed = false;
+  /** When it last made progress, or had nothing to do. */
+  movedAt: number;
+
+  constructor(
+    readonly clientId: string,
+    readonly view: boolean,
+    private readonly acks: boolean,
+    private readonly ring: RingBuffer,
+    private readonly outlet: Outlet,
+    private readonly clock: Clock,
+    /** Told when the cursor has moved. */
+    private readonly onMoved: () => void,
+    from: number,
+  ) {
+    this.position = from;
+    this.acked = from;
+    this.movedAt = clock.millis();
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /** Is there output that the client keeps from being sent? */
+  get stalled(): boolean {
+    return this.position < this.ring.end && this.isFull();
+  }
+
+  send(message: Readonly<Record<string, unknown>>): void {
+    if (!this.closed) this.outlet.send(message);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.outlet.close(code, reason);
+  }
+
+  /** The socket is gone. */
+  gone(): void {
+    this.closed = true;
+  }
+
+  ack(seq: number): void {
+    this.acked = Math.min(this.position, Math.max(this.acked, seq));
+    this.flush();
+  }
+
+  /** There is new output: an echo goes at once, a flood in large frames. */
+  wake(): void {
+    if (this.closed || this.scheduled) return;
+    const now = this.clock.millis();
+    if (now - this.lastSent >= COALESCE_MS || this.ring.end - this.position >= MOST_FRAME_BYTES) {
+      this.flush();
+      return;
+    }
+    this.scheduled = true;
+    void this.clock.wait(COALESCE_MS - (now - this.lastSent)).then(() => {
+      this.scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Sends what there is, as far as the client takes it. @param all also an incomplete character: there is no more to come */
+  flush(all = false): void {
+    while (!this.closed && this.position < this.ring.end && (all || !this.isFull())) {
+      if (this.position < this.ring.start) this.skip();
+      const room =
+        this.acks && !all ? Math.min(MOST_FRAME_BYTES, this.acked + ACK_WINDOW_BYTES - this.position) : MOST_FRAME_BYTES;
+      const bytes = this.ring.slice(this.position, room);
+      const tail = all && this.position + bytes.length === this.ring.end ? 0 : incompleteTail(bytes);
+      if (tail === bytes.length) {
+        this.hold();
+        break;
+      }
+      this.emit(tail > 0 ? bytes.subarray(0, bytes.length - tail) : bytes);
+    }
+    if (this.position >= this.ring.end) this.movedAt = this.clock.millis();
+  }
+
+  private emit(bytes: Buffer): void {
+    this.position += bytes.length;
+    this.inSocket += bytes.length;
+    const now = this.clock.millis();
+    this.lastSent = now;
+    this.movedAt = now;
+    this.outlet.send({ type: 'output', data: bytes.toString('utf8'), seq: this.position }, () => {
+      const full = this.isFull();
+      this.inSocket -= bytes.length;
+      if (full) this.flush();
+      this.onMoved();
+    });
+  }
+
+  /** It fell behind what is kept. */
+  private skip(): void {
+    const to = this.ring.start + orphanedHead(this.ring.slice(this.ring.start, 3));
+    this.outlet.send({ type: 'gap', bytes: to - this.position, seq: to });
+    this.position = to;
+    this.acked = Math.max(this.acked, to);
+  }
+
+  /** An incomplete character waits for its rest, but not for ever. */
+  private hold(): void {
+    if (this.holding) return;
+    this.holding = true;
+    const at = this.position;
+    void this.clock.wait(CHARACTER_MS).then(() => {
+      this.holding = false;
+      if (this.position !== at || this.closed) return;
+      const bytes = this.ring.slice(at, 4);
+      if (incompleteTail(bytes) === bytes.length && bytes.length > 0) this.emit(bytes);
+      else this.flush();
+    });
+  }
+
+  private isFull(): boolean {
+    return this.inSocket >= SOCKET_WINDOW_BYTES || (this.acks && this.position - this.acked >= ACK_WINDOW_BYTES);
+  }
+}

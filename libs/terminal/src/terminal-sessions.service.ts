@@ -1,0 +1,229 @@
+import { TerminalSettings } from '@devpocket/config';
+import { ActivityRecorder, EnvironmentEvents, type LocatedEnvironment } from '@devpocket/environments';
+import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
+import { Clock, DomainError, Loop } from '@devpocket/kernel';
+import { type RuntimeDriver, RuntimeError, RuntimeRegistry, type TerminalExit } from '@devpocket/runtime';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import { Counter, Gauge } from 'prom-client';
+import { TerminalSession } from './terminal-session';
+
+/** How long an ended session keeps its tail and exit. */
+const REMEMBER_MS = 10 * 60_000;
+const SWEEP_MS = 10_000;
+
+export interface SessionView {
+  readonly sessionId: string;
+  readonly createdAt: Date;
+  readonly attached: number;
+  readonly cols: number;
+  readonly rows: number;
+  readonly lastOutputAt: Date | null;
+  readonly exit: TerminalExit | null;
+}
+
+/** The shells of all environments that somebody has opened here. Sockets come and go; these stay. */
+@Injectable()
+export class TerminalSessionsService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly sessions = new Map<string, TerminalSession>();
+  /** Opening and adopting go one after another within an environment. */
+  private readonly turns = new Map<string, Promise<unknown>>();
+  private readonly outputBytes: Counter;
+  private readonly loop: Loop;
+  private unsubscribe: () => void = () => undefined;
+
+  constructor(
+    private readonly runtimes: RuntimeRegistry,
+    private readonly settings: TerminalSettings,
+    private readonly activity: ActivityRecorder,
+    private readonly events: EnvironmentEvents,
+    private readonly clock: Clock,
+    metrics: MetricsRegistry,
+    health: HealthRegistry,
+  ) {
+    const { sessions } = this;
+    new Gauge({
+      name: 'devpocket_terminal_sessions',
+      help: 'Shells that are open',
+      registers: [metrics],
+      collect(): void {
+        this.set([...sessions.values()].filter(({ alive }) => alive).length);
+      },
+    });
+    this.outputBytes = new Counter({
+      name: 'devpocket_terminal_output_bytes_total',
+      help: 'Bytes that shells have printed',
+      registers: [metrics],
+    });
+    this.loop = new Loop(clock, { name: 'terminals', intervalMs: SWEEP_MS, turn: () => this.sweep() });
+    health.addLoop(this.loop);
+  }
+
+  onApplicationBootstrap(): void {
+    this.loop.start();
+    this.unsubscribe = this.events.subscribe((event) => {
+      if (event.type === 'environment.deleted') this.forgetAll(event.environmentId);
+      if (event.type !== 'environment.status') return;
+      const { status, reason, message, statusVersion, desired } = event;
+      const told = {
+        type: 'status',
+        status,
+        desired_status: desired,
+        status_reason: reason,
+        status_message: message,
+        status_version: statusVersion,
+      };
+      for (const session of this.of(event.environmentId)) session.tell(told);
+    });
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.unsubscribe();
+    await this.loop.stop();
+    for (const session of this.sessions.values()) session.leave();
+  }
+
+  /** @throws DomainError `environment_not_running | session_limit | unavailable` */
+  open(environment: LocatedEnvironment, cols: number, rows: number): Promise<TerminalSession> {
+    return this.inTurn(environment.id, async () => {
+      if (environment.status !== 'running') throw notRunning(environment);
+      await this.adoptAll(environment);
+      await this.makeRoom(environment.id);
+      const sessionId = randomBytes(12).toString('hex');
+      return this.keep(
+        environment,
+        await this.ask((driver) => driver.openTerminal(environment.place, { sessionId, cols, rows }), environment),
+      );
+    });
+  }
+
+  /** A session that exists, here or in a runtime whose shells outlived the last server. @throws DomainError `not_found | unavailable` */
+  async find(environment: LocatedEnvironment, sessionId: string): Promise<TerminalSession> {
+    const known = this.sessions.get(sessionId);
+    if (known) {
+      if (known.environmentId !== environment.id) throw DomainError.notFound('Session');
+      return known;
+    }
+    return this.inTurn(environment.id, async () => {
+      await this.adoptAll(environment);
+      const found = this.sessions.get(sessionId);
+      if (found?.environmentId !== environment.id) throw DomainError.notFound('Session');
+      return found;
+    });
+  }
+
+  /** Oldest first. */
+  async list(environment: LocatedEnvironment): Promise<readonly SessionView[]> {
+    await this.inTurn(environment.id, () => this.adoptAll(environment));
+    return this.of(environment.id)
+      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
+      .map((session) => ({
+        sessionId: session.id,
+        createdAt: session.createdAt,
+        attached: session.attached,
+        ...session.describe(),
+      }));
+  }
+
+  /** Ends the shell, or forgets one that has ended. @throws DomainError `not_found` */
+  async remove(environment: LocatedEnvironment, sessionId: string): Promise<void> {
+    const session = await this.find(environment, sessionId);
+    if (session.alive) await session.kill();
+    this.sessions.delete(sessionId);
+  }
+
+  private of(environmentId: string): TerminalSession[] {
+    return [...this.sessions.values()].filter((session) => session.environmentId === environmentId);
+  }
+
+  /** Takes over what outlived the server that opened it. */
+  private async adoptAll(environment: LocatedEnvironment): Promise<void> {
+    const driver = this.runtimes.get(environment.runtimeKind);
+    if (!driver.durableTerminals) return;
+    const records = await this.ask(() => driver.terminals(environment.place), environment);
+    for (const { sessionId } of records) {
+      if (this.sessions.has(sessionId)) continue;
+      try {
+        this.keep(environment, await driver.adoptTerminal(environment.place, sessionId));
+      } catch (error) {
+        if (!(error instanceof RuntimeError) || error.kind !== 'gone') throw unavailable(error);
+      }
+    }
+  }
+
+  /** The oldest session that nobody is attached to and where nothing runs gives way. */
+  private async makeRoom(environmentId: string): Promise<void> {
+    const alive = this.of(environmentId).filter((session) => session.alive);
+    if (alive.length < this.settings.maxSessionsPerEnvironment) return;
+    const detached = alive.filter(({ attached }) => attached === 0).sort((a, b) => a.lastUse - b.lastUse);
+    for (const session of detached) {
+      if ((await session.foregroundBusy()) === true) continue;
+      await session.kill();
+      this.sessions.delete(session.id);
+      return;
+    }
+    throw new DomainError(
+      'rate_limited',
+      'session_limit',
+      `At most ${this.settings.maxSessionsPerEnvironment} terminals an environment; close one first`,
+      { retryAfter: 5 },
+    );
+  }
+
+  private keep(environment: LocatedEnvironment, channel: ConstructorParameters<typeof TerminalSession>[0]): TerminalSession {
+    const touch = (): void => this.activity.touch(environment.id);
+    const session = new TerminalSession(channel, environment.id, this.settings.bufferBytes, this.clock, {
+      output: (bytes) => this.outputBytes.inc(bytes),
+      typed: touch,
+      ended: () => undefined,
+    });
+    this.sessions.set(session.id, session);
+    return session;
+  }
+
+  /** Forgets what ended long ago, and notes work that goes on in the foreground of shells that print. */
+  private async sweep(): Promise<void> {
+    const now = this.clock.millis();
+    for (const [id, session] of this.sessions) {
+      if (session.endedAt && session.endedAt.getTime() < now - REMEMBER_MS && session.attached === 0) this.sessions.delete(id);
+      const { lastOutputAt } = session.describe();
+      if (!session.alive || !lastOutputAt || lastOutputAt.getTime() < now - SWEEP_MS) continue;
+      const busy = await session.foregroundBusy().catch(() => null);
+      if (busy ?? session.quietTyping) this.activity.touch(session.environmentId);
+    }
+  }
+
+  private forgetAll(environmentId: string): void {
+    for (const session of this.of(environmentId)) this.sessions.delete(session.id);
+  }
+
+  private async ask<T>(call: (driver: RuntimeDriver) => Promise<T>, environment: LocatedEnvironment): Promise<T> {
+    try {
+      return await call(this.runtimes.get(environment.runtimeKind));
+    } catch (error) {
+      if (error instanceof RuntimeError && error.kind === 'gone') throw notRunning({ ...environment, status: 'stopping' });
+      throw unavailable(error);
+    }
+  }
+
+  private async inTurn<T>(environmentId: string, work: () => Promise<T>): Promise<T> {
+    const before = this.turns.get(environmentId) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.turns.set(environmentId, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.turns.get(environmentId) === turn) this.turns.delete(environmentId);
+    }
+  }
+}
+
+function notRunning({ status }: LocatedEnvironment): DomainError {
+  return new DomainError('invalid_state', 'environment_not_running', `The environment is ${status}`, { extra: { status } });
+}
+
+function unavailable(error: unknown): unknown {
+  return error instanceof RuntimeError
+    ? new DomainError('unavailable', 'unavailable', 'The runtime does not answer; try again', { cause: error })
+    : error;
+}

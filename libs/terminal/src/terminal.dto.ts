@@ -1,0 +1,41 @@
+import { type TerminalExitReason } from '@devpocket/runtime';
+import { ApiProperty } from '@nestjs/swagger';
+import { type SessionView } from './terminal-sessions.service';
+
+export class TerminalExitDto {
+  @ApiProperty({ type: 'integer', nullable: true })
+  code!: number | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  signal!: string | null;
+  @ApiProperty({ type: 'string', enum: ['exited', 'killed', 'environment_stopped', 'out_of_memory'] })
+  reason!: TerminalExitReason;
+}
+
+export class TerminalDto {
+  @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{24}$' })
+  session_id!: string;
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  created_at!: string;
+  @ApiProperty({ type: 'integer', description: 'Sockets that are attached' })
+  attached!: number;
+  @ApiProperty({ type: 'integer' })
+  cols!: number;
+  @ApiProperty({ type: 'integer' })
+  rows!: number;
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true })
+  last_output_at!: string | null;
+  @ApiProperty({ type: TerminalExitDto, nullable: true })
+  exit!: TerminalExitDto | null;
+}
+
+export function toTerminalDto({ sessionId, createdAt, attached, cols, rows, lastOutputAt, exit }: SessionView): TerminalDto {
+  return {
+    session_id: sessionId,
+    created_at: createdAt.toISOString(),
+    attached,
+    cols,
+    rows,
+    last_output_at: lastOutputAt?.toISOString() ?? null,
+    exit: exit && { code: exit.code, signal: exit.signal, reason: exit.reason },
+  };
+}

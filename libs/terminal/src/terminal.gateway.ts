@@ -1,0 +1,218 @@
+import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
+import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
+import { Clock } from '@devpocket/kernel';
+import { Logger } from '@nestjs/common';
+import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
+import { randomBytes } from 'node:crypto';
+import { Counter } from 'prom-client';
+import { type RawData, type WebSocket } from 'ws';
+import { SocketRegistry } from './socket-registry';
+import { type Outlet } from './terminal-client';
+import { type TerminalSession } from './terminal-session';
+import { TerminalSessionsService } from './terminal-sessions.service';
+import { type ClientMessage, readMessage, readQuery, type TerminalQuery } from './terminal.protocol';
+
+/** Input that may wait for the PTY before the socket is no longer read. */
+const MOST_WAITING_BYTES = 1_048_576;
+
+type Entry = NonNullable<ReturnType<SocketRegistry['add']>>;
+
+/** Sockets on shells. Reads frames itself: in order, and no faster than the PTY takes them. */
+@WebSocketGateway({ path: '/api/v1/ws/terminal/:id' })
+export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
+  private readonly logger = new Logger('Terminal');
+  private readonly resumes: Counter<'result'>;
+
+  constructor(
+    private readonly environments: EnvironmentsService,
+    private readonly sessions: TerminalSessionsService,
+    private readonly registry: SocketRegistry,
+    private readonly clock: Clock,
+    metrics: MetricsRegistry,
+  ) {
+    this.resumes = new Counter({
+      name: 'devpocket_terminal_resume_total',
+      help: 'Sockets that came back to a session',
+      labelNames: ['result'],
+      registers: [metrics],
+    });
+  }
+
+  handleConnection(edge: EdgeSocket): void {
+    // Frames that come before the session is there wait in order.
+    const early: string[] = [];
+    const hold = (data: RawData): number => early.push(textOf(data));
+    edge.socket.on('message', hold);
+    this.connect(edge)
+      .then((connection) => {
+        edge.socket.off('message', hold);
+        if (!connection) return;
+        for (const text of early) connection.receive(text);
+        edge.socket.on('message', (data: RawData) => connection.receive(textOf(data)));
+      })
+      .catch((error: unknown) => this.refuse(edge.socket, error));
+  }
+
+  private async connect(edge: EdgeSocket): Promise<TerminalConnection | null> {
+    const { socket, principal, environmentId } = edge;
+    const query = readQuery(edge.query);
+    if ('code' in query) {
+      closeWithError(socket, CLOSE.notFound, query.code, query.message);
+      return null;
+    }
+    const environment = await this.environments.locate(principal, environmentId);
+    const session =
+      query.sessionId === null
+        ? await this.sessions.open(environment, query.cols, query.rows)
+        : await this.sessions.find(environment, query.sessionId);
+    if (socket.readyState !== socket.OPEN) return null;
+    const clientId = query.clientId ?? randomBytes(8).toString('hex');
+    const entry = this.registry.add(edge, session.has(clientId));
+    return entry && this.attach(entry, environment, session, query, clientId);
+  }
+
+  private attach(
+    entry: Entry,
+    environment: LocatedEnvironment,
+    session: TerminalSession,
+    query: TerminalQuery,
+    clientId: string,
+  ): TerminalConnection | null {
+    const { socket } = entry;
+    const outlet = outletOf(socket);
+    const attachment = session.attach({
+      clientId,
+      cols: query.cols,
+      rows: query.rows,
+      after: query.after,
+      acks: query.acks,
+      view: query.view,
+      outlet,
+    });
+    if (!attachment) {
+      this.resumes.inc({ result: 'bad_after' });
+      closeWithError(socket, CLOSE.notFound, 'bad_after', 'after lies beyond the end of the output');
+      return null;
+    }
+    const { client, seq, gap, replayUntil, inputSeq } = attachment;
+    if (query.sessionId !== null) this.resumes.inc({ result: gap > 0 ? 'gap' : 'complete' });
+    const { cols, rows } = session.describe();
+    const { id, name, template, status } = environment;
+    outlet.send({
+      type: 'welcome',
+      message: `Connected to ${name}`,
+      environment: { id, name, template, status },
+      session_id: session.id,
+      client_id: clientId,
+      resumed: query.sessionId !== null,
+      gap,
+      seq,
+      replay_until: replayUntil,
+      input_seq: inputSeq,
+      cols,
+      rows,
+      server_time: this.clock.now().toISOString(),
+    });
+    socket.on('close', () => session.detach(client));
+    session.begin(client);
+    return new TerminalConnection(entry, session, client, this.registry, (error) => this.refuse(socket, error));
+  }
+
+  private refuse(socket: WebSocket, thrown: unknown): void {
+    const error = toDomainError(thrown, false);
+    if (error.kind === 'internal') this.logger.error({ err: error.cause ?? error }, 'A terminal failed');
+    const wait = error.retryAfter === null ? {} : { retry_after_ms: error.retryAfter * 1000 };
+    closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, { ...error.extra, ...wait });
+  }
+}
+
+/** One client's frames. */
+class TerminalConnection {
+  private waiting = 0;
+
+  constructor(
+    private readonly entry: Entry,
+    private readonly session: TerminalSession,
+    private readonly client: Parameters<TerminalSession['input']>[0],
+    private readonly registry: SocketRegistry,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  receive(text: string): void {
+    const message = readMessage(text);
+    switch (message.type) {
+      case 'input':
+        this.input(message);
+        break;
+      case 'resize':
+        this.session.resize(this.client, message.cols, message.rows);
+        break;
+      case 'ping':
+        this.client.send({ type: 'pong', ...(message.id === undefined ? {} : { id: message.id }) });
+        break;
+      case 'ack':
+        this.client.ack(message.seq);
+        break;
+      case 'control':
+        this.session.control(this.client, message.action);
+        break;
+      case 'auth':
+        this.renew(message.token);
+        break;
+      case 'refused':
+        this.error(message.code, message.message);
+        break;
+    }
+  }
+
+  /** No await before the session has it: input stays in order. The socket is not read while too much of it waits. */
+  private input({ bytes, seq }: Extract<ClientMessage, { type: 'input' }>): void {
+    const { socket } = this.entry;
+    this.waiting += bytes.length;
+    if (this.waiting > MOST_WAITING_BYTES) socket.pause();
+    this.session
+      .input(this.client, bytes, seq)
+      .then((refusal) => {
+        if (refusal)
+          this.error(refusal.code, refusal.message, refusal.expected === undefined ? {} : { expected: refusal.expected });
+        else if (seq !== null) this.client.send({ type: 'input_ack', seq });
+      }, this.failed)
+      .finally(() => {
+        this.waiting -= bytes.length;
+        if (this.waiting <= MOST_WAITING_BYTES && socket.isPaused) socket.resume();
+      });
+  }
+
+  private renew(token: string): void {
+    this.registry.renew(this.entry, token).then(
+      (own) => {
+        if (!own) this.error('token_invalid', 'The token is another user’s');
+      },
+      () => this.error('token_invalid', 'The token is not valid'),
+    );
+  }
+
+  private error(code: string, message: string, extra: Readonly<Record<string, unknown>> = {}): void {
+    this.client.send({ type: 'error', code, message, ...extra });
+  }
+}
+
+function outletOf(socket: WebSocket): Outlet {
+  return {
+    send: (message, sent) => {
+      if (socket.readyState !== socket.OPEN) return;
+      socket.send(JSON.stringify(message), (error) => {
+        if (!error) sent?.();
+      });
+    },
+    close: (code, reason) => socket.close(code, reason),
+  };
+}
+
+function textOf(data: RawData): string {
+  return Buffer.isBuffer(data)
+    ? data.toString('utf8')
+    : Array.isArray(data)
+      ? Buffer.concat(data).toString('utf8')
+      : Buffer.from(data).toString('utf8');
+}

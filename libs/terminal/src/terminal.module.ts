@@ -1,0 +1,14 @@
+import { EnvironmentsModule } from '@devpocket/environments';
+import { Module } from '@nestjs/common';
+import { LogsGateway } from './logs.gateway';
+import { SocketRegistry } from './socket-registry';
+import { TerminalGateway } from './terminal.gateway';
+import { TerminalSessionsService } from './terminal-sessions.service';
+import { TerminalsController } from './terminals.controller';
+
+@Module({
+  imports: [EnvironmentsModule],
+  controllers: [TerminalsController],
+  providers: [TerminalSessionsService, SocketRegistry, TerminalGateway, LogsGateway],
+})
+export class TerminalModule {}

@@ -1,0 +1,119 @@
+/** The terminal's messages in JSON (contract §6): reading what clients send, without trusting any of it. */
+
+export const MOST_INPUT_BYTES = 1_048_576;
+
+export type ClientMessage =
+  | { readonly type: 'input'; readonly bytes: Buffer; readonly seq: number | null }
+  | { readonly type: 'resize'; readonly cols: number; readonly rows: number }
+  | { readonly type: 'ping'; readonly id: unknown }
+  | { readonly type: 'ack'; readonly seq: number }
+  | { readonly type: 'control'; readonly action: 'take' | 'release' }
+  | { readonly type: 'auth'; readonly token: string }
+  | { readonly type: 'refused'; readonly code: string; readonly message: string };
+
+const refused = (code: string, message: string): ClientMessage => ({ type: 'refused', code, message });
+
+/** Known to the contract and not offered by this version: refused by name rather than taken for a mistake. */
+const NOT_YET = new Set(['key', 'paste', 'paste_cancel', 'screen']);
+
+/** A text frame. What is no JSON object is raw input. */
+export function readMessage(text: string): ClientMessage {
+  const value = parse(text);
+  if (value === null) return input(text, null);
+  const { type } = value;
+  if (typeof type !== 'string') return refused('bad_message', 'A message needs a type');
+  switch (type) {
+    case 'input':
+      if (typeof value.data !== 'string') return refused('bad_message', 'input needs data, a string');
+      if (value.seq !== undefined && !isCount(value.seq)) return refused('bad_message', 'seq must be a whole number');
+      return input(value.data, value.seq === undefined ? null : Number(value.seq));
+    case 'resize':
+      if (!isSize(value.cols) || !isSize(value.rows))
+        return refused('bad_resize', 'cols and rows must be whole numbers from 1 to 1000');
+      return { type: 'resize', cols: value.cols, rows: value.rows };
+    case 'ping':
+      return { type: 'ping', id: value.id };
+    case 'ack':
+      return isCount(value.seq) ? { type: 'ack', seq: value.seq } : refused('bad_message', 'ack needs seq, a whole number');
+    case 'control':
+      if (value.action !== 'take' && value.action !== 'release') return refused('bad_message', 'action must be take or release');
+      return { type: 'control', action: value.action };
+    case 'auth':
+      return typeof value.token === 'string'
+        ? { type: 'auth', token: value.token }
+        : refused('bad_message', 'auth needs a token');
+    default:
+      return refused(
+        'unknown_type',
+        NOT_YET.has(type) ? `This server does not offer ${type} yet` : 'This type of message is not known',
+      );
+  }
+}
+
+function input(data: string, seq: number | null): ClientMessage {
+  const bytes = Buffer.from(data, 'utf8');
+  if (bytes.length > MOST_INPUT_BYTES)
+    return refused('input_too_large', `At most ${MOST_INPUT_BYTES} bytes of input a message; this one has ${bytes.length}`);
+  if (seq !== null && seq < bytes.length) return refused('bad_message', 'seq counts the bytes of this message too');
+  return { type: 'input', bytes, seq };
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | null {
+  if (!/^\s*\{/.test(text)) return null;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+export function isSize(value: unknown): value is number {
+  return isCount(value) && value >= 1 && value <= 1000;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+export interface TerminalQuery {
+  readonly cols: number;
+  readonly rows: number;
+  readonly sessionId: string | null;
+  readonly after: number | null;
+  readonly clientId: string | null;
+  readonly acks: boolean;
+  readonly view: boolean;
+}
+
+const SESSION_ID = /^[0-9a-f]{24}$/;
+const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** The URL's options, or what is wrong with them. */
+export function readQuery(query: URLSearchParams): TerminalQuery | { readonly code: string; readonly message: string } {
+  const count = (name: string): number | null | undefined => {
+    const text = query.get(name);
+    if (text === null) return undefined;
+    return /^\d{1,15}$/.test(text) ? Number(text) : null;
+  };
+  const cols = count('cols') ?? (query.has('cols') ? 0 : 80);
+  const rows = count('rows') ?? (query.has('rows') ? 0 : 24);
+  if (!isSize(cols) || !isSize(rows))
+    return { code: 'bad_resize', message: 'cols and rows must be whole numbers from 1 to 1000' };
+  const after = count('after');
+  if (after === null) return { code: 'bad_after', message: 'after must be a whole number' };
+  const sessionId = query.get('session_id');
+  if (sessionId !== null && !SESSION_ID.test(sessionId)) return { code: 'not_found', message: 'There is no such session' };
+  const clientId = query.get('client_id');
+  if (clientId !== null && !CLIENT_ID.test(clientId))
+    return { code: 'bad_message', message: 'client_id must be 1–64 of letters, digits, ., _ and -' };
+  return {
+    cols,
+    rows,
+    sessionId,
+    after: after ?? null,
+    clientId,
+    acks: query.get('ack') === '1',
+    view: query.get('mode') === 'view',
+  };
+}

@@ -1,0 +1,49 @@
+import { CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
+import { EnvironmentsService } from '@devpocket/environments';
+import { ApiProblems, IdPipe } from '@devpocket/http';
+import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { TerminalDto, toTerminalDto } from './terminal.dto';
+import { TerminalSessionsService } from './terminal-sessions.service';
+
+@ApiTags('terminals')
+@ApiProblems({
+  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
+  403: ['scope_missing'],
+  404: ['not_found'],
+  429: ['rate_limited'],
+  503: ['unavailable'],
+})
+@NeedsScope('terminal')
+@Controller('environments/:id/terminals')
+export class TerminalsController {
+  constructor(
+    private readonly environments: EnvironmentsService,
+    private readonly sessions: TerminalSessionsService,
+  ) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listTerminals', summary: 'The shells of an environment, oldest first' })
+  @ApiParam({ name: 'id', type: 'string' })
+  @ApiOkResponse({ type: [TerminalDto] })
+  async list(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', new IdPipe('Environment')) id: string,
+  ): Promise<TerminalDto[]> {
+    return (await this.sessions.list(await this.environments.locate(principal, id))).map(toTerminalDto);
+  }
+
+  @Delete(':sessionId')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'closeTerminal', summary: 'Ends a shell' })
+  @ApiParam({ name: 'id', type: 'string' })
+  @ApiParam({ name: 'sessionId', type: 'string' })
+  @ApiNoContentResponse()
+  async close(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', new IdPipe('Environment')) id: string,
+    @Param('sessionId', new IdPipe('Session')) sessionId: string,
+  ): Promise<void> {
+    await this.sessions.remove(await this.environments.locate(principal, id), sessionId);
+  }
+}
