@@ -30,11 +30,10 @@ export interface RunningServer {
 export async function startServer(settings: Settings, drivers: () => readonly RuntimeDriver[]): Promise<RunningServer> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, drivers), {
     bodyParser: false,
-    bufferLogs: true,
+    logger: false,
     abortOnError: false,
   });
   try {
-    app.useLogger(app.get(Logger));
     dressHttpEdge(app);
     const sockets = new DevPocketWsAdapter(app);
     app.useWebSocketAdapter(sockets);
@@ -46,6 +45,7 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     await ensureIndexes(connection);
     app.get(HealthRegistry).register('database', () => ping(connection));
     await app.init();
+    app.useLogger(app.get(Logger));
     closeHttpEdge(app);
     await app.listen(settings.http.port, settings.http.host);
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));

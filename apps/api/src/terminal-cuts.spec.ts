@@ -1,57 +1,51 @@
 import { isRecord, TerminalClient } from '@devpocket/client';
 import { createHash } from 'node:crypto';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { eventually, localDriver, TestApi, type TestUser } from '../testing';
 
 const CUTS = 50;
-const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Runs `script` in a terminal whose connection is cut at `cuts` random positions, and returns all that was received. */
-async function runWithCuts(
-  api: TestApi,
-  user: TestUser,
-  environmentId: string,
-  script: string,
-  end: string,
-  cuts: number,
-  typed?: string,
-): Promise<{ output: string; dropped: number; gaps: number }> {
-  let output = '';
-  let dropped = 0;
-  let gaps = 0;
-  let nextCut = 0;
-  await new Promise<void>((resolve, reject) => {
-    const terminal = new TerminalClient({
-      url: api.url,
-      environmentId,
-      token: () => Promise.resolve(user.token),
-      cols: 200,
-      rows: 50,
-      backoff: () => 1,
-      onGap: () => (gaps += 1),
-      onOutput: (data) => {
-        output += data;
-        if (dropped < cuts && output.length >= nextCut) {
-          nextCut = output.length + 1 + Math.floor(Math.random() * 40_000);
-          dropped += 1;
-          terminal.drop();
-          return;
-        }
-        if (output.includes(end)) terminal.close();
-      },
-      onEnd: ({ error, code }) =>
-        code === 1000 && error === null ? resolve() : reject(new Error(`closed ${code} ${error ?? ''}`)),
+/** A bad network: each of the first connections is cut after a random number of bytes in either direction, in the middle of anything. */
+class BadNetwork {
+  cuts = 0;
+  private readonly server: Server;
+
+  constructor(
+    private readonly target: number,
+    private readonly bytesBetweenCuts: number,
+  ) {
+    this.server = createServer((client) => {
+      const upstream = connect(this.target, '127.0.0.1');
+      let left = this.cuts < CUTS ? 1_000 + Math.random() * this.bytesBetweenCuts : Infinity;
+      const pass = (from: typeof client, to: typeof client): void => {
+        from.on('data', (chunk: Buffer) => {
+          left -= chunk.length;
+          if (left > 0) {
+            to.write(chunk);
+            return;
+          }
+          to.write(chunk.subarray(0, Math.max(0, chunk.length + left)));
+          if (left > -Infinity) this.cuts += 1;
+          left = -Infinity;
+          client.destroy();
+          upstream.destroy();
+        });
+        from.on('error', () => to.destroy()).on('close', () => to.destroy());
+      };
+      pass(client, upstream);
+      pass(upstream, client);
     });
-    terminal.connect();
-    terminal.input(script);
-    if (typed !== undefined) terminal.input(typed);
-  });
-  return { output, dropped, gaps };
-}
+  }
 
-/** The lines between the markers, without the terminal's carriage returns. */
-function between(output: string, begin: string, end: string): string {
-  const from = output.indexOf(`${begin}\r\n`);
-  return output.slice(from + begin.length + 2, output.indexOf(end, from)).replaceAll('\r\n', '\n');
+  async open(): Promise<string> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  close(): void {
+    this.server.close();
+  }
 }
 
 describe('a terminal whose connection is cut 50 times at random', () => {
@@ -67,38 +61,65 @@ describe('a terminal whose connection is cut 50 times at random', () => {
   });
   afterAll(() => api.close());
 
-  // The markers are spelt so that the echo of the command line does not contain them.
-  const quiet = `stty -echo; PS1=; PS2=; `;
+  /** Types `script`, then `typed`, and returns what was printed between BEGIN and END, as lines end in a file. */
+  async function run(
+    script: string,
+    bytesBetweenCuts: number,
+    typed = '',
+  ): Promise<{ printed: string; cuts: number; gaps: number }> {
+    const network = new BadNetwork(Number(new URL(api.url).port), bytesBetweenCuts);
+    const url = await network.open();
+    const pieces: string[] = [];
+    let tail = '';
+    let gaps = 0;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const terminal = new TerminalClient({
+          url,
+          environmentId,
+          token: () => Promise.resolve(user.token),
+          cols: 200,
+          rows: 50,
+          backoff: () => 1,
+          onGap: () => (gaps += 1),
+          onOutput: (data) => {
+            pieces.push(data);
+            tail = (tail + data).slice(-64);
+            if (tail.includes('END\r\n')) terminal.close();
+          },
+          onEnd: ({ error, code }) =>
+            code === 1000 && error === null ? resolve() : reject(new Error(`closed ${code} ${error ?? ''}`)),
+        });
+        terminal.connect();
+        // The markers are spelt so that the echo of the command line does not contain them.
+        terminal.input(`stty -echo; PS1=; PS2=; echo BEG''IN; ${script}; echo EN''D\n`);
+        terminal.input(typed);
+      });
+    } finally {
+      network.close();
+    }
+    const output = pieces.join('');
+    const from = output.indexOf('BEGIN\r\n') + 'BEGIN\r\n'.length;
+    return { printed: output.slice(from, output.indexOf('END\r\n', from)).replaceAll('\r\n', '\n'), cuts: network.cuts, gaps };
+  }
 
   it('gives every byte of seq 200000 once', async () => {
-    const { output, dropped, gaps } = await runWithCuts(
-      api,
-      user,
-      environmentId,
-      `${quiet}echo BEG''IN; seq 200000; echo EN''D\n`,
-      'END\r\n',
-      CUTS,
-    );
-    expect(sha256(between(output, 'BEGIN', 'END\r\n'))).toBe(
-      sha256(Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join('')),
-    );
-    expect([dropped, gaps]).toEqual([CUTS, 0]);
+    const { printed, cuts, gaps } = await run('seq 200000', 40_000);
+    expect(sha256(printed)).toBe(sha256(Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join('')));
+    expect([cuts, gaps]).toEqual([CUTS, 0]);
   });
 
   it('never splits a character of four bytes', async () => {
-    const script = `${quiet}echo BEG''IN; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "$i 😀🚀𝒳"; done; echo EN''D\n`;
-    const { output, dropped, gaps } = await runWithCuts(api, user, environmentId, script, 'END\r\n', CUTS);
-    expect(sha256(between(output, 'BEGIN', 'END\r\n'))).toBe(
-      sha256(Array.from({ length: 20_000 }, (_, index) => `${index + 1} 😀🚀𝒳\n`).join('')),
-    );
-    expect([dropped, gaps]).toEqual([CUTS, 0]);
+    const { printed, cuts, gaps } = await run("yes '😀🚀𝒳' | head -n 40000", 12_000);
+    expect(sha256(printed)).toBe(sha256('😀🚀𝒳\n'.repeat(40_000)));
+    expect([cuts, gaps]).toEqual([CUTS, 0]);
   });
 
   it('takes 10 000 typed lines once each, in order', async () => {
     const lines = Array.from({ length: 10_000 }, (_, index) => `line ${index + 1}\n`).join('');
-    const script = `${quiet}echo BEG''IN; while read -r l; do [ "$l" = stop ] && break; echo "$l"; done; echo EN''D\n`;
-    const { output, dropped, gaps } = await runWithCuts(api, user, environmentId, script, 'END\r\n', CUTS, `${lines}stop\n`);
-    expect(sha256(between(output, 'BEGIN', 'END\r\n'))).toBe(sha256(lines));
-    expect([dropped, gaps]).toEqual([CUTS, 0]);
+    const script = 'while read -r l; do [ "$l" = stop ] && break; echo "$l"; done';
+    const { printed, cuts, gaps } = await run(script, 8_000, `${lines}stop\n`);
+    expect(sha256(printed)).toBe(sha256(lines));
+    expect([cuts, gaps]).toEqual([CUTS, 0]);
   });
 });

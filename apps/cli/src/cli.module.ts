@@ -1,4 +1,3 @@
-import { Clock, SystemClock } from '@devpocket/kernel';
 import { Module } from '@nestjs/common';
 import { Backend } from './backend';
 import { CliSettings } from './cli-settings';
@@ -7,13 +6,6 @@ import { TryCommand } from './commands/try.command';
 import { UserCommand } from './commands/user.command';
 
 @Module({
-  providers: [
-    CliSettings,
-    { provide: Clock, useClass: SystemClock },
-    Backend,
-    TryCommand,
-    AttachCommand,
-    ...UserCommand.registerWithSubCommands(),
-  ],
+  providers: [CliSettings, Backend, TryCommand, AttachCommand, ...UserCommand.registerWithSubCommands()],
 })
 export class CliModule {}

@@ -60,6 +60,8 @@ const FINAL = new Set([1000, 4403, 4404, 4408, 4409, 4410]);
 /** Renewed so long before an access token of 30 minutes expires. */
 const RENEW_EVERY_MS = 10 * 60_000;
 const PIECE = 16_384;
+/** The server lets 256 KiB go unacknowledged. */
+const ACK_EVERY_BYTES = 32_768;
 
 /**
  * A terminal over a bad network: reconnects by itself, goes on where the output stopped, and resends input that was not
@@ -71,6 +73,7 @@ export class TerminalClient {
   private clientId: string | null;
   private seq: number | null;
   private replayUntil = 0;
+  private acknowledged = 0;
   private sent = 0;
   private pending: Pending[] = [];
   private size: { cols: number; rows: number };
@@ -136,9 +139,12 @@ export class TerminalClient {
     this.finish(1000, null);
   }
 
-  /** Drops the connection as a bad network would; it comes back by itself. */
+  /** Drops the connection as a bad network would, with whatever is under way; it comes back by itself. */
   drop(): void {
-    this.socket?.close();
+    const { socket } = this;
+    if (!socket) return;
+    this.closed(1006);
+    socket.close();
   }
 
   private open(token: string): void {
@@ -148,6 +154,8 @@ export class TerminalClient {
     );
     url.searchParams.set('cols', String(this.size.cols));
     url.searchParams.set('rows', String(this.size.rows));
+    // What was sent and what arrived differ by all that a network holds: only acknowledged output may leave the server's buffer.
+    url.searchParams.set('ack', '1');
     if (this.sessionId !== null) url.searchParams.set('session_id', this.sessionId);
     if (this.sessionId !== null && this.seq !== null) url.searchParams.set('after', String(this.seq));
     if (this.clientId !== null) url.searchParams.set('client_id', this.clientId);
@@ -175,10 +183,12 @@ export class TerminalClient {
         if (typeof data !== 'string' || typeof seq !== 'number') break;
         this.seq = seq;
         this.options.onOutput(data, seq, seq <= this.replayUntil);
+        if (seq - this.acknowledged >= ACK_EVERY_BYTES) this.acknowledge(seq);
         break;
       case 'gap':
         if (typeof seq !== 'number') break;
         this.seq = seq;
+        this.acknowledge(seq);
         this.options.onGap?.(Number(message.bytes), seq);
         break;
       case 'input_ack':
@@ -210,6 +220,7 @@ export class TerminalClient {
     if (typeof client_id === 'string') this.clientId = client_id;
     if (resumed && Number(gap) > 0) this.options.onGap?.(Number(gap), Number(seq));
     this.seq = Number(seq);
+    this.acknowledged = this.seq;
     this.replayUntil = Number(replay_until);
     this.attempt = 0;
     this.welcomed = true;
@@ -221,6 +232,11 @@ export class TerminalClient {
     if (message.cols !== this.size.cols || message.rows !== this.size.rows) this.send({ type: 'resize', ...this.size });
     this.renewal ??= setInterval(() => this.renew(), RENEW_EVERY_MS);
     this.options.onConnected?.(message);
+  }
+
+  private acknowledge(seq: number): void {
+    this.acknowledged = seq;
+    this.send({ type: 'ack', seq });
   }
 
   private renew(): void {

@@ -247,15 +247,24 @@ export class EnvironmentRepository {
 
   /** Takes the environment that is due longest, if any, for one look. */
   async claim(token: string): Promise<Claim | null> {
-    const now = this.clock.now();
-    const record = await this.records
-      .findOneAndUpdate(
-        { next_look: { $lte: now }, lease_until: { $lte: now } },
-        { $set: { lease_token: token, lease_until: new Date(now.getTime() + LEASE_MS) } },
-        { sort: { next_look: 1 }, returnDocument: 'after' },
-      )
-      .lean();
-    return record && { environment: must(record), token, failures: record.failures };
+    for (;;) {
+      const now = this.clock.now();
+      const [due] = await this.records
+        .find({ next_look: { $lte: now }, lease_until: { $lte: now } }, { next_look: 1, lease_until: 1 })
+        .sort({ next_look: 1 })
+        .limit(1)
+        .lean();
+      if (!due) return null;
+      const record = await this.records
+        .findOneAndUpdate(
+          { _id: due._id, next_look: due.next_look, lease_until: due.lease_until },
+          { $set: { lease_token: token, lease_until: new Date(now.getTime() + LEASE_MS) } },
+          { returnDocument: 'after' },
+        )
+        .lean();
+      // Another replica may have been faster; then there may be another one due.
+      if (record) return { environment: must(record), token, failures: record.failures };
+    }
   }
 
   /** How long the one that is due longest has been waiting, in ms. */

@@ -48,13 +48,9 @@ export class AttachedClient {
     this.movedAt = clock.millis();
   }
 
-  get isClosed(): boolean {
-    return this.closed;
-  }
-
-  /** Is there output that the client keeps from being sent? */
-  get stalled(): boolean {
-    return this.position < this.ring.end && this.isFull();
+  /** Up to here the client is known to have the output: as it says itself, else as far as it left this process. */
+  get confirmed(): number {
+    return this.acks ? this.acked : this.position;
   }
 
   send(message: Readonly<Record<string, unknown>>): void {
@@ -74,7 +70,9 @@ export class AttachedClient {
 
   ack(seq: number): void {
     this.acked = Math.min(this.position, Math.max(this.acked, seq));
+    this.movedAt = this.clock.millis();
     this.flush();
+    this.onMoved();
   }
 
   /** There is new output: an echo goes at once, a flood in large frames. */

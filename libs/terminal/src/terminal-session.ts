@@ -47,6 +47,8 @@ export class TerminalSession {
   private readonly marks = new Map<string, { accepted: number; taken: number }>();
   private size: { cols: number; rows: number };
   private paused = false;
+  /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
+  private absent: { readonly confirmed: number; readonly until: number } | null = null;
   private exit: TerminalExit | null = null;
   private exitedAt: Date | null = null;
   private outputAt: Date | null = null;
@@ -145,7 +147,10 @@ export class TerminalSession {
   detach(client: AttachedClient): void {
     client.gone();
     if (!this.clients.delete(client)) return;
-    if (this.controller === client) this.passControl();
+    if (this.controller === client) {
+      this.passControl();
+      if (!this.controller) this.absent = { confirmed: client.confirmed, until: this.clock.millis() + STALL_MS };
+    }
     this.balance();
   }
 
@@ -223,9 +228,11 @@ export class TerminalSession {
   }
 
   private throttle(): boolean {
-    const { controller } = this;
-    if (!controller || this.exit) return false;
-    if (this.ring.end - controller.position < this.bufferBytes / 2) return false;
+    const { controller, absent } = this;
+    if (this.exit) return false;
+    const behind = (confirmed: number): boolean => this.ring.end - confirmed >= this.bufferBytes / 2;
+    if (!controller) return absent !== null && this.clock.millis() < absent.until && behind(absent.confirmed);
+    if (!behind(controller.confirmed)) return false;
     const stalled = this.clock.millis() - controller.movedAt >= STALL_MS;
     return !(stalled && this.clients.size > 1);
   }
@@ -272,6 +279,7 @@ export class TerminalSession {
 
   private takeControl(client: AttachedClient): void {
     this.controller = client;
+    this.absent = null;
   }
 
   private passControl(): void {

@@ -1,6 +1,6 @@
 import { ApiError, type EnvironmentView, isRecord, parseEnvironment, RestClient } from '@devpocket/client';
-import { Clock } from '@devpocket/kernel';
 import { Command, CommandRunner, Option } from 'nest-commander';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AccountFile, type LocalAccount, newLocalAccount } from '../account-file';
 import { attachTerminal } from '../attach-terminal';
 import { CliSettings } from '../cli-settings';
@@ -15,10 +15,7 @@ const NAME = 'try';
 
 @Command({ name: 'try', description: 'Register a local account, create an environment and type into its shell' })
 export class TryCommand extends CommandRunner {
-  constructor(
-    private readonly settings: CliSettings,
-    private readonly clock: Clock,
-  ) {
+  constructor(private readonly settings: CliSettings) {
     super();
   }
 
@@ -84,7 +81,7 @@ export class TryCommand extends CommandRunner {
           `The environment did not start: ${environment.status_message ?? environment.status_reason ?? 'unknown reason'}`,
         );
       }
-      await this.clock.wait(100);
+      await delay(100);
       environment = await client.environment(environment.id);
     }
     return environment;
