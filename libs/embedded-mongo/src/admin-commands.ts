@@ -108,8 +108,8 @@ function normalize(spec: Value): Value {
   const partial = fields.document('partialFilterExpression');
   if (partial && !isConjunction(parseFilter(partial))) throw new Refusal(67, 'Expression not supported in partial index');
   const expire = spec.get('expireAfterSeconds');
-  if (expire && !(expire.number >= 0))
-    throw new Refusal(67, "TTL index 'expireAfterSeconds' option must be numeric and not negative");
+  if (expire && !(expire.number >= 0 && expire.number <= 2 ** 31 - 1))
+    throw new Refusal(67, "TTL index 'expireAfterSeconds' option must be numeric and within an acceptable range");
   if (expire && key.fields.length > 1) {
     throw new MongoError(
       67,

@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BSON } from 'bson';
+import fc from 'fast-check';
+import { anyValue } from '../testing/arbitraries';
+import { ACCEPTED } from './accepted';
 import { Engine } from './engine';
-import { T, Value } from './value';
+import { array, document, T, value, Value, type Field } from './value';
 
 const HOUR = 3_600_000;
 let now: number;
@@ -264,4 +267,44 @@ describe('what is refused', () => {
       });
     }
   });
+});
+
+it('answers whatever fields a command is given, and never throws', () => {
+  const fields = Object.entries(ACCEPTED.commands).map(
+    ([name, known]) => [name, [...(known ?? []), ...ACCEPTED.general.slice(1)]] as const,
+  );
+  const spec = fc.dictionary(
+    fc.constantFrom(...ACCEPTED.updateStatement, ...ACCEPTED.deleteStatement, ...ACCEPTED.index),
+    anyValue,
+    { maxKeys: 5 },
+  );
+  const part = fc.oneof(
+    anyValue,
+    fc
+      .array(
+        spec.map((each) => value(each)),
+        { maxLength: 2 },
+      )
+      .map(array),
+    fc.array(anyValue, { maxLength: 2 }).map(array),
+  );
+  const command = fc
+    .constantFrom(...fields)
+    .chain(([name, known]) =>
+      fc
+        .tuple(
+          fc.oneof(fc.constant(value('things')), anyValue),
+          fc.uniqueArray(fc.tuple(fc.constantFrom(...known, 'other'), part), { selector: ([field]) => field, maxLength: 5 }),
+        )
+        .map(([argument, rest]) => document([[name, argument], ...(rest as Field[]), ['$db', value('test')]])),
+    );
+  fc.assert(
+    fc.property(command, (body) => {
+      const answer = engine.answer(body);
+      const ok = answer.get('ok')?.number;
+      expect(ok === 1 || (ok === 0 && answer.get('code')!.number > 0 && answer.get('errmsg')!.text !== '')).toBe(true);
+      engine.catalog.commit();
+    }),
+    { numRuns: 3000 },
+  );
 });

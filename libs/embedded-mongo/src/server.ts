@@ -1,20 +1,19 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Engine } from './engine';
-import { type Value } from './value';
-import { encodeReply, type Message, MessageReader, parseMessage, refusalOf } from './wire';
+import { encodeReply, MessageReader, parseMessage } from './wire';
 
-/** Beyond this an answer waits in memory for a client that does not read: nothing more is read from it. */
+/** Beyond this an answer waits in memory for a client that does not read: nothing more is done for it. */
 const MOST_UNSENT = 1 << 20;
 
 /**
- * Serves an engine on a Unix socket. Commands are carried out as they come; answers to whatever came since the last commit go
- * out together behind the next one, so that clients that write at once share one fsync.
+ * Serves an engine on a Unix socket. Commands are carried out as they come, one at a time for a client; answers to whatever came
+ * since the last commit go out together behind the next one, so that clients that write at once share one fsync.
  */
 export class SocketServer {
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
-  private unanswered: { socket: Socket; answer: Buffer | undefined }[] = [];
-  private flushing = false;
+  /** Carried out, but not durable: what is to be sent then. */
+  private waiting: { readonly socket: Socket; readonly acknowledge: () => void }[] = [];
 
   constructor(
     private readonly engine: Engine,
@@ -32,39 +31,52 @@ export class SocketServer {
 
   private serve(socket: Socket): void {
     const reader = new MessageReader();
-    this.sockets.add(socket);
-    socket.on('close', () => this.sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    socket.on('drain', () => socket.resume());
-    socket.on('data', (chunk) => {
+    let waits = false;
+    const send = (answer: Buffer | undefined): void => {
+      if (answer && !socket.destroyed) socket.write(answer);
+    };
+    const proceed = (): void => {
+      const busy = (): boolean => waits || socket.destroyed || socket.writableLength > MOST_UNSENT;
       try {
-        for (const bytes of reader.push(chunk as Buffer)) this.take(socket, bytes);
+        while (!busy() && reader.ready) {
+          const answer = this.carryOut(reader.take());
+          if (!this.engine.catalog.dirty) send(answer);
+          else {
+            waits = true;
+            const acknowledge = (): void => {
+              waits = false;
+              send(answer);
+              proceed();
+            };
+            if (this.waiting.push({ socket, acknowledge }) === 1) setImmediate(() => this.flush());
+          }
+        }
+        if (busy() && reader.ready) socket.pause();
+        else socket.resume();
       } catch (error) {
         this.log(`a client was cut off: ${error instanceof Error ? error.message : String(error)}`);
         socket.destroy();
       }
+    };
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.on('drain', proceed);
+    socket.on('data', (chunk: Buffer) => {
+      reader.push(chunk);
+      proceed();
     });
   }
 
-  private take(socket: Socket, bytes: Buffer): void {
+  /** @returns the answer; undefined: none is wanted */
+  private carryOut(bytes: Buffer): Buffer | undefined {
     const message = parseMessage(bytes);
-    const body = refusalOf(message) ?? this.carryOut(socket, message);
-    if (!body) return;
-    const answer = message.moreToCome ? undefined : encodeReply(message, body);
-    if (!this.engine.catalog.dirty && this.unanswered.length === 0) return send(socket, answer);
-    this.unanswered.push({ socket, answer });
-    if (this.flushing) return;
-    this.flushing = true;
-    setImmediate(() => this.flush());
-  }
-
-  private carryOut(socket: Socket, message: Message): Value | undefined {
     try {
-      return this.engine.answer(message.body, message.sequences);
+      const body = message.refusal ?? this.engine.answer(message.body, message.sequences);
+      return message.moreToCome ? undefined : encodeReply(message, body);
     } catch (error) {
       this.abandon(error);
-      socket.destroy();
-      return undefined;
+      throw error;
     }
   }
 
@@ -72,21 +84,20 @@ export class SocketServer {
   private abandon(error: unknown): void {
     this.log(`a command failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     this.engine.catalog.rollback();
-    for (const { socket } of this.unanswered) socket.destroy();
-    this.unanswered = [];
+    for (const { socket } of this.waiting) socket.destroy();
+    this.waiting = [];
   }
 
   /** Behind the reads of one turn of the event loop: what they wrote becomes durable, then they are answered. */
   private flush(): void {
-    this.flushing = false;
     try {
       this.engine.catalog.commit();
     } catch (error) {
       return this.abandon(error);
     }
-    const answers = this.unanswered;
-    this.unanswered = [];
-    for (const { socket, answer } of answers) send(socket, answer);
+    const durable = this.waiting;
+    this.waiting = [];
+    for (const { acknowledge } of durable) acknowledge();
   }
 
   async close(): Promise<void> {
@@ -94,10 +105,4 @@ export class SocketServer {
     for (const socket of this.sockets) socket.destroySoon();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
-}
-
-function send(socket: Socket, answer: Buffer | undefined): void {
-  if (!answer || socket.destroyed) return;
-  socket.write(answer);
-  if (socket.writableLength > MOST_UNSENT) socket.pause();
 }

@@ -1,6 +1,6 @@
 import { MongoError } from './errors';
 import { failure } from './engine';
-import { T, value, Value } from './value';
+import { document, T, value, Value } from './value';
 
 const OP_REPLY = 1;
 const OP_QUERY = 2004;
@@ -9,7 +9,7 @@ const CHECKSUM_PRESENT = 1;
 const MORE_TO_COME = 2;
 /** The lower half of the flags must be understood; the upper half may be passed over. */
 const REQUIRED_FLAGS = 0xffff;
-export const LARGEST_MESSAGE = 48_000_000;
+const LARGEST_MESSAGE = 48_000_000;
 
 /** A message of MongoDB's wire protocol, taken apart. */
 export interface Message {
@@ -19,36 +19,39 @@ export interface Message {
   readonly moreToCome: boolean;
   readonly body: Value;
   readonly sequences: ReadonlyMap<string, readonly Value[]>;
+  /** The answer, when a command may not come this way. */
+  readonly refusal?: Value;
 }
 
-/**
- * Cuts a byte stream into messages.
- * @throws Error for what is no message of the protocol: the connection is then to be closed
- */
+/** Cuts a byte stream into messages. */
 export class MessageReader {
   private parts: Buffer[] = [];
   private size = 0;
 
-  push(chunk: Buffer): readonly Buffer[] {
+  push(chunk: Buffer): void {
     this.parts.push(chunk);
     this.size += chunk.length;
-    const messages: Buffer[] = [];
-    for (;;) {
-      const length = this.expected();
-      if (length === undefined || this.size < length) return messages;
-      const all = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts, this.size);
-      messages.push(all.subarray(0, length));
-      this.parts = length < all.length ? [all.subarray(length)] : [];
-      this.size -= length;
-    }
   }
 
-  private expected(): number | undefined {
-    if (this.size < 4) return undefined;
+  /**
+   * Whether a whole message has come in.
+   * @throws Error for what is no message of the protocol: the connection is then to be closed
+   */
+  get ready(): boolean {
+    if (this.size < 4) return false;
     if (this.parts[0]!.length < 4) this.parts = [Buffer.concat(this.parts, this.size)];
     const length = this.parts[0]!.readInt32LE(0);
     if (length < 16 || length > LARGEST_MESSAGE) throw new Error(`a message of ${length} bytes`);
-    return length;
+    return this.size >= length;
+  }
+
+  /** The message that is ready. */
+  take(): Buffer {
+    const all = this.parts.length === 1 ? this.parts[0]! : Buffer.concat(this.parts, this.size);
+    const length = all.readInt32LE(0);
+    this.parts = length < all.length ? [all.subarray(length)] : [];
+    this.size -= length;
+    return all.subarray(0, length);
   }
 }
 
@@ -88,14 +91,18 @@ function parseSections(bytes: Buffer): Pick<Message, 'moreToCome' | 'body' | 'se
   return { moreToCome: (flags & MORE_TO_COME) !== 0, body, sequences };
 }
 
+const HANDSHAKE = new Set(['isMaster', 'ismaster', 'hello']);
+
 /** The handshake of drivers that do not know yet whether OP_MSG is spoken; nothing else may come this way. */
-function parseQuery(bytes: Buffer): Pick<Message, 'body' | 'sequences'> {
+function parseQuery(bytes: Buffer): Pick<Message, 'body' | 'sequences' | 'refusal'> {
   const nameEnd = bytes.indexOf(0, 20);
   if (nameEnd < 0) throw new Error('a query without a name');
-  const name = bytes.toString('utf8', 20, nameEnd);
-  const query = documentAt(bytes, nameEnd + 9, bytes.length);
-  const db = name.replace(/\.\$cmd$/, '');
-  return { body: new Value(T.OBJECT, value({ ...Object.fromEntries(query.fields), $db: db }).bytes), sequences: new Map() };
+  const { fields } = documentAt(bytes, nameEnd + 9, bytes.length);
+  const body = document([...fields.filter(([name]) => name !== '$db'), ['$db', value('admin')]]);
+  const name = fields[0]?.[0] ?? '';
+  if (HANDSHAKE.has(name)) return { body, sequences: new Map() };
+  const error = new MongoError(352, `Unsupported OP_QUERY command: ${name}. The client driver may require an upgrade.`);
+  return { body, sequences: new Map(), refusal: failure(error) };
 }
 
 function documentAt(bytes: Buffer, at: number, end: number): Value {
@@ -103,15 +110,6 @@ function documentAt(bytes: Buffer, at: number, end: number): Value {
   const length = bytes.readInt32LE(at);
   if (length < 5 || at + length > end) throw new Error(`a document of ${length} bytes`);
   return new Value(T.OBJECT, bytes, at, length);
-}
-
-const HANDSHAKE = new Set(['isMaster', 'ismaster', 'hello']);
-
-/** @returns why a command may not come by OP_QUERY; undefined: it may */
-export function refusalOf({ legacy, body }: Message): Value | undefined {
-  const name = body.fields[0]?.[0] ?? '';
-  if (!legacy || HANDSHAKE.has(name)) return undefined;
-  return failure(new MongoError(352, `Unsupported OP_QUERY command: ${name}. The client driver may require an upgrade.`));
 }
 
 let lastId = 0;
