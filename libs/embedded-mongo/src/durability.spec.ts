@@ -74,8 +74,9 @@ it(
     const client = new MongoClient(server.url);
     const rows = client.db('test').collection<Row>('rows');
     const kept = new Map((await rows.find().toArray()).map((row) => [row._id, row]));
-    for (const [_id, version] of acknowledged)
-      expect(kept.get(_id)).toMatchObject({ name: `row ${_id}`, version: version || expect.any(Number) });
+    for (const [_id, version] of acknowledged) {
+      expect(kept.get(_id)).toMatchObject({ name: `row ${_id}`, ...(version > 0 ? { version } : {}) });
+    }
     // Every index entry has its document, every document its entries.
     expect(await rows.find({ name: { $gt: '' } }).toArray()).toHaveLength(kept.size);
     await client.close();

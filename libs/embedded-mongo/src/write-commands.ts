@@ -1,5 +1,4 @@
 import { recordRefusal } from './accepted';
-import { type Collection } from './collection';
 import { MongoError, prefixed, Refusal } from './errors';
 import { type Found, type Query } from './plan';
 import { queryOf, run } from './query';

@@ -10,7 +10,7 @@ export interface Command {
 }
 
 const object = (fields: readonly Field[]): Value => document(fields);
-const fieldsOf = (plain: { readonly [name: string]: Plain }): readonly Field[] => value(plain).fields;
+const fieldsOf = (plain: Readonly<Record<string, Plain>>): readonly Field[] => value(plain).fields;
 
 const operator: fc.Arbitrary<Field> = fc.oneof(
   { weight: 5, arbitrary: fc.tuple(fc.constantFrom('$gt', '$gte', '$lt', '$lte', '$ne'), likely) },
