@@ -99,10 +99,10 @@ class User {
     const alive = [...this.promised.values()].filter(({ wish }) => wish !== 'deleted');
     const one = alive[Math.floor(next() * alive.length)];
     const dice = next();
-    if (!one || (dice < 0.2 && alive.length < KEPT_LIMIT)) await this.create();
-    else if (dice < 0.4) await this.wish(one, 'start', 'running');
-    else if (dice < 0.55) await this.wish(one, 'stop', 'stopped');
-    else if (dice < 0.62) await this.remove(one);
+    if (!one || (dice < 0.12 && alive.length < KEPT_LIMIT)) await this.create();
+    else if (dice < 0.24) await this.wish(one, 'start', 'running');
+    else if (dice < 0.3) await this.wish(one, 'stop', 'stopped');
+    else if (dice < 0.33) await this.remove(one);
     else await this.type(one);
     if (!stop.aborted) await delay(next() * 40);
   }

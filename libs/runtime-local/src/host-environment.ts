@@ -428,15 +428,14 @@ export class HostEnvironment {
 
   private watchStorage(): void {
     if (this.watch) clearInterval(this.watch);
-    let before: number | null = null;
+    const begun = folderBytes(this.context.layout.workspace(this.id));
     let busy = false;
     this.watch = setInterval(() => {
       if (busy) return;
       busy = true;
-      void folderBytes(this.context.layout.workspace(this.id)).then((bytes) => {
+      void Promise.all([begun, folderBytes(this.context.layout.workspace(this.id))]).then(([before, bytes]) => {
         busy = false;
         this.storage = { bytes, at: Date.now() };
-        before ??= bytes;
         const limit = this.run?.spec.resources.storageBytes ?? Infinity;
         if (bytes <= Math.max(limit, before + STORAGE_SLACK)) return;
         void this.end('killed', { reason: 'volume_full', message: `Its storage is full: ${bytes} of ${limit} bytes` });

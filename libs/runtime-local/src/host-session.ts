@@ -56,9 +56,20 @@ export function openJoined(command: readonly string[], cols: number, rows: numbe
     drained = true;
     settle();
   };
+  let paused = false;
+  let heardAt = Date.now();
+  stream.on('data', () => (heardAt = Date.now()));
+  // Programs in the background may hold the terminal open when its shell has gone: what is there is read, then it is over.
+  const lingering = (): void => {
+    if (drained) return;
+    if (!paused && Date.now() - heardAt >= QUIET_MS) stream.destroy();
+    setTimeout(lingering, QUIET_MS / 2);
+  };
   child.once('exit', (code, signal) => {
     exit = { code, signal };
     settle();
+    heardAt = Date.now();
+    lingering();
   });
   child.once('error', () => {
     exit = { code: 127, signal: null };
@@ -73,8 +84,15 @@ export function openJoined(command: readonly string[], cols: number, rows: numbe
     onEnd: (onEnd) => {
       listener = onEnd;
     },
-    pause: () => stream.pause(),
-    resume: () => stream.resume(),
+    pause: () => {
+      paused = true;
+      stream.pause();
+    },
+    resume: () => {
+      paused = false;
+      heardAt = Date.now();
+      stream.resume();
+    },
     resize: (toCols, toRows) => native().resize(master, toCols, toRows),
   };
 }
@@ -109,6 +127,8 @@ interface PendingWrite {
 }
 
 const AGAIN_MS = 5;
+/** Silence after a shell's end that means that nothing more is coming. */
+const QUIET_MS = 100;
 
 /** One shell: its kept output, its input marks, its end. */
 export class HostSession {

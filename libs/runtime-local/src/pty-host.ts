@@ -22,6 +22,7 @@ import { Layout } from './layout';
 
 /** How long the end of a shell is remembered (contract §6). */
 const REMEMBER_MS = 10 * 60_000;
+const FIRST_MS = 10_000;
 
 class Host {
   private readonly environments = new Map<string, HostEnvironment>();
@@ -35,7 +36,8 @@ class Host {
     private readonly graceMs: number,
     private readonly leave: () => void,
   ) {
-    this.beLonely();
+    // The server that started it is about to connect, whatever the grace time.
+    this.beLonely(Math.max(graceMs, FIRST_MS));
     setInterval(() => this.forgetOld(), 30_000).unref();
   }
 
@@ -72,11 +74,11 @@ class Host {
     this.leave();
   }
 
-  private beLonely(): void {
+  private beLonely(ms = this.graceMs): void {
     this.lonely = setTimeout(() => {
       this.context.log('no server came back in time: ending every shell');
       void this.end();
-    }, this.graceMs);
+    }, ms);
   }
 
   private async request(socket: Socket, request: HostRequest & { readonly id: number }): Promise<void> {

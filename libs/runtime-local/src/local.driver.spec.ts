@@ -1,0 +1,451 @@
+import { type EnvironmentSpec, type LogEvent, type Place, RuntimeError, type TerminalChannel } from '@devpocket/runtime';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { detectCapabilities } from './capabilities';
+import { LocalDriver } from './local.driver';
+
+const sandboxed = detectCapabilities().bwrap !== null;
+const NEEDED = process.env.DEVPOCKET_TEST_REQUIRE_SANDBOX === '1';
+const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const ONE = '0123456789abcdef00000001';
+const TWO = '0123456789abcdef00000002';
+let sessions = 0;
+
+const placeOf = (environmentId: string): Place => ({ environmentId, userId: 'u', clusterId: null });
+
+function specOf(environmentId: string, incarnation: number, more: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
+  return {
+    ...placeOf(environmentId),
+    incarnation,
+    name: 'test',
+    image: '',
+    defaultPort: null,
+    resources: { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 },
+    environmentVariables: {},
+    startupCommands: [],
+    soleUser: false,
+    ...more,
+  };
+}
+
+async function until<T>(look: () => Promise<T | null> | T | null, ms = 15_000): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    if (performance.now() > end) throw new Error(`not within ${ms} ms`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+class Shell {
+  output = '';
+
+  constructor(readonly channel: TerminalChannel) {
+    channel.attach((chunk) => (this.output += chunk.toString('utf8')));
+  }
+
+  /** Runs a command and returns what it printed. */
+  async run(command: string): Promise<string> {
+    const mark = `M${Math.random().toString(36).slice(2)}`;
+    const from = this.output.length;
+    await this.channel.write(Buffer.from(`${command}\necho ${mark.slice(0, 3)}''${mark.slice(3)}:$?\n`));
+    const end = await until(() => {
+      const found = new RegExp(`${mark}:(\\d+)`).exec(this.output.slice(from));
+      return found ? from + found.index : null;
+    });
+    return this.output.slice(from, end).replaceAll('\r\n', '\n');
+  }
+}
+
+describe('the local runtime', () => {
+  let dataDir: string;
+  let driver: LocalDriver;
+
+  const make = (graceSeconds = 30): LocalDriver =>
+    new LocalDriver({
+      dataDir,
+      network: 'none',
+      allowUnsandboxedUsers: true,
+      terminalBufferBytes: 1_048_576,
+      hostGraceSeconds: graceSeconds,
+      log,
+    });
+
+  async function start(spec: EnvironmentSpec): Promise<void> {
+    await driver.start(spec);
+    await until(async () => {
+      const sighting = await driver.look(spec);
+      if (sighting.seen === 'stopped') throw new Error(`it ended: ${String(sighting.message)}`);
+      return sighting.seen === 'running' ? sighting : null;
+    });
+  }
+
+  async function shell(environmentId = ONE): Promise<Shell> {
+    sessions += 1;
+    const opened = new Shell(
+      await driver.openTerminal(placeOf(environmentId), { sessionId: `s${sessions}`, cols: 80, rows: 24 }),
+    );
+    await opened.run("stty -echo; PS1=''; PS2=''; bind 'set enable-bracketed-paste off' 2>/dev/null");
+    return opened;
+  }
+
+  const stopped = (environmentId: string): Promise<unknown> =>
+    until(async () => ((await driver.look(placeOf(environmentId))).seen === 'stopped' ? true : null));
+
+  async function logs(environmentId: string): Promise<LogEvent[]> {
+    const events: LogEvent[] = [];
+    for await (const event of driver.logs(
+      placeOf(environmentId),
+      { lines: 1000, since: null, after: null, follow: false },
+      new AbortController().signal,
+    ))
+      events.push(event);
+    return events;
+  }
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'devpocket-local-'));
+    driver = make();
+    await driver.open();
+  });
+  afterEach(async () => {
+    await driver.close({ keepTerminals: false });
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('has its sandbox where the tests are told that there is one', () => {
+    if (NEEDED) expect(sandboxed).toBe(true);
+    else expect(typeof sandboxed).toBe('boolean');
+  });
+
+  it('starts, stops, starts again and is removed, and keeps the workspace until then', async () => {
+    expect(await driver.look(placeOf(ONE))).toEqual({ seen: 'absent' });
+    await start(specOf(ONE, 1));
+    await driver.start(specOf(ONE, 1));
+    const first = await shell();
+    await first.run('echo kept > file');
+    await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 1_000, kill: false });
+    expect(await first.channel.ended).toMatchObject({ reason: 'environment_stopped' });
+    await stopped(ONE);
+    await start(specOf(ONE, 2));
+    await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+    expect(await driver.look(placeOf(ONE))).toMatchObject({ seen: 'running', incarnation: 2 });
+    expect(await (await shell()).run('cat file')).toContain('kept');
+    expect((await driver.list()).map(({ environmentId }) => environmentId)).toEqual([ONE]);
+    await driver.destroy(placeOf(ONE));
+    await driver.destroy(placeOf(ONE));
+    expect(await driver.look(placeOf(ONE))).toEqual({ seen: 'absent' });
+    expect(existsSync(join(dataDir, 'environments', ONE))).toBe(false);
+  });
+
+  it('runs startup commands once, and tells which failed', async () => {
+    await start(specOf(ONE, 1, { startupCommands: ['echo first', 'exit 3', 'echo never'] }));
+    expect(await driver.look(placeOf(ONE))).toMatchObject({
+      seen: 'running',
+      startupFailed: expect.stringContaining('exit 3') as string,
+    });
+    await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+    await stopped(ONE);
+    await start(specOf(ONE, 2, { startupCommands: ['echo first'] }));
+    const lines = (await logs(ONE)).flatMap((event) =>
+      event.type === 'log' && event.source === 'startup' ? [event.message] : [],
+    );
+    expect(lines).toEqual(['first']);
+  });
+
+  it('gives a terminal its size, its variables and its exit code', async () => {
+    await start(specOf(ONE, 1, { environmentVariables: { GREETING: 'it\'s $HOME "quoted"', PATH_EXTRA: 'ä€😀' } }));
+    const one = await shell();
+    expect(await one.run('stty size')).toContain('24 80');
+    await one.channel.resize({ cols: 132, rows: 50 });
+    expect(await one.run('stty size')).toContain('50 132');
+    expect(await one.run('echo "$GREETING|$PATH_EXTRA"')).toContain(`it's $HOME "quoted"|ä€😀`);
+    expect(await one.run('sleep 100 & jobs')).toMatch(/Running\s+sleep 100/);
+    await one.channel.write(Buffer.from('exit 7\n'));
+    expect(await one.channel.ended).toEqual({ code: 7, signal: null, reason: 'exited' });
+    await expect(one.channel.write(Buffer.from('x'))).rejects.toBeInstanceOf(RuntimeError);
+  });
+
+  it('takes 1 MiB of input whole and in order, and numbered input once', async () => {
+    await start(specOf(ONE, 1));
+    const one = await shell();
+    const text = Array.from({ length: 16_384 }, (_, index) => `${String(index).padStart(63, '.')}\n`).join('');
+    await one.channel.write(Buffer.from('head -c 1048576 | sha256sum\n'));
+    await one.channel.write(Buffer.from(text));
+    const { createHash } = await import('node:crypto');
+    const sum = createHash('sha256').update(text).digest('hex');
+    await until(() => (one.output.includes(sum) ? true : null));
+    const line = Buffer.from('echo once >> count\n');
+    for (let again = 0; again < 3; again += 1) await one.channel.write(line, { clientId: 'c', seq: line.length });
+    expect(await one.run('cat count')).toBe('once\n');
+  });
+
+  it('hands its shells over to the next server, byte for byte', async () => {
+    await start(specOf(ONE, 1));
+    const before = await shell();
+    const mark = Buffer.from('echo marked\n');
+    await before.channel.write(mark, { clientId: 'phone', seq: mark.length });
+    await before.run('for i in $(seq 1000); do echo line $i; done');
+    const { sessionId } = before.channel;
+    await driver.close({ keepTerminals: true });
+    driver = make();
+    await driver.open();
+    expect(await driver.look(placeOf(ONE))).toMatchObject({ seen: 'running', incarnation: 1 });
+    const [record] = await driver.terminals(placeOf(ONE));
+    expect(record).toMatchObject({ sessionId, exit: null, position: Buffer.byteLength(before.output) });
+    const after = new Shell(await driver.adoptTerminal(placeOf(ONE), sessionId));
+    expect(after.channel.inputMarks.get('phone')).toBe(mark.length);
+    await until(() => (after.output.length >= before.output.length ? true : null));
+    expect(after.output).toBe(before.output);
+    expect(await after.run('echo alive')).toContain('alive');
+  });
+
+  it('ends every shell when no server comes back in time', async () => {
+    await driver.close({ keepTerminals: false });
+    driver = make(0);
+    await driver.open();
+    await start(specOf(ONE, 1));
+    await shell();
+    await driver.close({ keepTerminals: true });
+    await until(() => (existsSync(join(dataDir, 'run/pty-host.sock')) ? null : true));
+    driver = make();
+    await driver.open();
+    expect((await driver.look(placeOf(ONE))).seen).toBe('stopped');
+  });
+
+  it('tells honestly when the process that held the shells was killed', async () => {
+    await start(specOf(ONE, 1));
+    const one = await shell();
+    const host = Number(/process (\d+)/.exec(readFileSync(join(dataDir, 'run/pty-host.log'), 'utf8'))?.[1]);
+    process.kill(host, 'SIGKILL');
+    expect(await one.channel.ended).toMatchObject({ reason: 'killed' });
+    await until(async () => {
+      const sighting = await driver.look(placeOf(ONE)).catch(() => null);
+      return sighting?.seen === 'stopped' && sighting.reason === 'runtime_state_lost' ? true : null;
+    });
+  });
+
+  it('slows a shell whose output nobody takes, and loses nothing', async () => {
+    await start(specOf(ONE, 1));
+    const one = await shell();
+    one.channel.pause();
+    await one.channel.write(Buffer.from('seq 300000 > /dev/tty; echo DO""NE\n'));
+    const held = one.output.length;
+    expect(await one.channel.foregroundBusy()).not.toBeNull();
+    one.channel.resume();
+    await until(() => (one.output.includes('DONE') ? true : null));
+    const printed = one.output.slice(held).replaceAll('\r\n', '\n');
+    expect(printed.slice(0, printed.indexOf('DONE'))).toBe(
+      Array.from({ length: 300_000 }, (_, index) => `${index + 1}\n`).join(''),
+    );
+  });
+
+  it('follows logs over a restart, without loss or repetition', async () => {
+    await start(specOf(ONE, 1, { startupCommands: ['echo a', "head -c 20000 /dev/zero | tr '\\0' x; echo"] }));
+    const seen: LogEvent[] = [];
+    const ended = new AbortController();
+    const following = (async () => {
+      for await (const event of driver.logs(placeOf(ONE), { lines: 100, since: null, after: null, follow: true }, ended.signal))
+        seen.push(event);
+    })();
+    await until(() => (seen.some(({ type }) => type === 'caught_up') ? true : null));
+    await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+    await stopped(ONE);
+    await start(specOf(ONE, 2));
+    await until(() =>
+      seen.some(({ type }) => type === 'restarted') &&
+      seen.filter((event) => event.type === 'log' && event.message === 'Running').length === 2
+        ? true
+        : null,
+    );
+    ended.abort();
+    await following;
+    const cursors = seen.flatMap((event) => (event.type === 'log' ? [event.cursor] : []));
+    expect(new Set(cursors).size).toBe(cursors.length);
+    const long = seen.find((event) => event.type === 'log' && event.truncated);
+    expect(long?.type === 'log' && Buffer.byteLength(long.message)).toBe(16_384);
+    await expect(logs(TWO)).resolves.toEqual([]);
+  });
+
+  const inSandbox = sandboxed ? describe : describe.skip;
+  inSandbox('keeps an environment from', () => {
+    let secret: string;
+    let listener: Server;
+    let port: number;
+
+    beforeEach(async () => {
+      secret = `secret-${Math.random()}`;
+      writeFileSync(join(dataDir, 'secret-key'), secret);
+      mkdirSync(join(dataDir, 'database'), { mode: 0o700 });
+      listener = createServer((socket) => socket.end('reached'));
+      await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+      const address = listener.address();
+      port = typeof address === 'object' && address ? address.port : 0;
+      await start(specOf(ONE, 1));
+    });
+    afterEach(() => {
+      listener.close();
+    });
+
+    it("the server's files and another environment's", async () => {
+      await start(specOf(TWO, 1));
+      const other = await shell(TWO);
+      await other.run(`echo ${secret} > mine`);
+      const one = await shell();
+      const tries = [
+        `cat ${dataDir}/secret-key`,
+        `ls ${dataDir}`,
+        `cat ${dataDir}/environments/${TWO}/workspace/mine`,
+        `cat /workspace/../..${dataDir}/secret-key`,
+        `ln -s ${dataDir} link; cat link/secret-key`,
+        `cat /proc/1/root${dataDir}/secret-key`,
+        `cat /proc/self/root/..${dataDir}/secret-key`,
+        `find / -maxdepth 3 -name secret-key -exec cat {} + 2>/dev/null`,
+        `grep -r ${secret.slice(0, -4)} /etc /run /tmp /var 2>/dev/null | head`,
+        'cat /etc/shadow',
+        `cat ${process.cwd()}/package.json`,
+      ];
+      for (const command of tries) {
+        const said = await one.run(command);
+        expect([command, said.includes(secret) || said.includes('devpocket-server') || said.includes('root:*')]).toEqual([
+          command,
+          false,
+        ]);
+      }
+    });
+
+    it("the server's process: its variables, its memory, signals", async () => {
+      const one = await shell();
+      expect(await one.run(`cat /proc/${process.pid}/environ; kill -9 ${process.pid}; kill -0 ${process.ppid}`)).not.toContain(
+        'PATH=',
+      );
+      expect(await one.run('ps ax | wc -l; ls -d /proc/[0-9]* | wc -l')).toMatch(/^\d{1,2}\n/);
+      expect(await one.run(`kill -9 1 ${process.pid} ${process.ppid} 2>/dev/null; echo still here`)).toContain('still here');
+    });
+
+    it('loopback and the sockets of this machine', async () => {
+      const socket = join(dataDir, 'database', 'mongo.sock');
+      const unix = createServer((client) => client.end('reached'));
+      const abstract = createServer((client) => client.end('reached'));
+      await new Promise<void>((resolve) => unix.listen(socket, resolve));
+      await new Promise<void>((resolve) => abstract.listen(`\0devpocket-test-${process.pid}`, resolve));
+      try {
+        const one = await shell();
+        const reach = (address: string): string =>
+          `perl -MSocket -e 'socket(S, ${address}) or die; connect(S, $a) or die "no: $!"; print <S>' 2>&1`;
+        const tcp = reach('PF_INET, SOCK_STREAM, 0').replace(
+          'connect',
+          `$a = sockaddr_in(${port}, inet_aton("127.0.0.1")); connect`,
+        );
+        const file = reach('PF_UNIX, SOCK_STREAM, 0').replace('connect', `$a = sockaddr_un("${socket}"); connect`);
+        const hidden = reach('PF_UNIX, SOCK_STREAM, 0').replace(
+          'connect',
+          `$a = sockaddr_un("\\0devpocket-test-${process.pid}"); connect`,
+        );
+        for (const command of [tcp, file, hidden]) expect(await one.run(command)).toContain('no: ');
+      } finally {
+        unix.close();
+        abstract.close();
+      }
+    });
+
+    it('privileges', async () => {
+      const one = await shell();
+      expect(await one.run('id -u')).not.toMatch(/^0\n/);
+      const status = await one.run('cat /proc/self/status');
+      expect(status).toMatch(/NoNewPrivs:\s+1/);
+      expect(status).toMatch(/CapEff:\s+0000000000000000/);
+      expect(status).toMatch(/CapPrm:\s+0000000000000000/);
+      for (const command of [
+        'su -c id </dev/null',
+        'mount -t tmpfs tmpfs /tmp',
+        'chroot / id',
+        'touch /usr/x',
+        'touch /etc/x',
+        'mknod /tmp/sda b 8 0',
+        'echo 1 > /proc/sys/kernel/panic',
+        'nsenter -t 1 -m true',
+        'hostname evil',
+      ]) {
+        expect([command, await one.run(`${command} >/dev/null 2>&1 && echo GOT''IN`)]).toEqual([
+          command,
+          expect.not.stringContaining('GOTIN') as string,
+        ]);
+      }
+    });
+
+    it('starving this machine of processes', async () => {
+      const one = await shell();
+      await one.channel.write(Buffer.from('bomb() { bomb | bomb & }; bomb 2>/dev/null\n'));
+      const lag = { longest: 0 };
+      for (let turn = 0; turn < 20; turn += 1) {
+        const asked = performance.now();
+        await driver.look(placeOf(ONE));
+        lag.longest = Math.max(lag.longest, performance.now() - asked);
+      }
+      expect(lag.longest).toBeLessThan(200);
+      await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+      await stopped(ONE);
+    });
+
+    it('more memory than its limit', async () => {
+      const one = await shell();
+      const said = await one.run(`perl -e '$x = "x" x (600 * 1024 * 1024); print "allocated\\n"'; echo status $?`);
+      expect(said).not.toContain('allocated');
+      expect((await driver.look(placeOf(ONE))).seen).toBe('running');
+    });
+
+    it('filling the disk', async () => {
+      const one = await shell();
+      await one.channel.write(Buffer.from('for i in $(seq 40); do head -c 8000000 /dev/zero > big$i; done; echo filled\n'));
+      await until(async () => {
+        const sighting = await driver.look(placeOf(ONE));
+        return sighting.seen === 'stopped' && sighting.reason === 'volume_full' ? true : null;
+      });
+      // It can be started to be cleaned up.
+      await start(specOf(ONE, 2));
+      expect(await (await shell()).run('rm -f big*; ls | wc -l')).toBe('0\n');
+    });
+
+    it('having what its links point to removed with it', async () => {
+      const outside = join(dataDir, 'outside');
+      mkdirSync(outside);
+      writeFileSync(join(outside, 'precious'), 'x');
+      const one = await shell();
+      await one.run(`ln -s ${outside} link; ln -s / root; mkdir -p deep/er; ln -s ../../.. deep/er/up; chmod 0 deep/er`);
+      symlinkSync(outside, join(dataDir, 'environments', ONE, 'workspace', 'planted'));
+      await driver.destroy(placeOf(ONE));
+      expect(existsSync(join(outside, 'precious'))).toBe(true);
+      expect(existsSync(join(dataDir, 'environments', ONE))).toBe(false);
+      expect(statSync('/usr').isDirectory()).toBe(true);
+    });
+
+    it('leaving a process behind', async () => {
+      const one = await shell();
+      await one.run('(setsid nohup sleep 4321 >/dev/null 2>&1 &) ; (trap "" TERM HUP; sleep 4321 & wait) >/dev/null 2>&1 &');
+      await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 200, kill: false });
+      await stopped(ONE);
+      const left = readdirSync('/proc').filter((pid) => {
+        try {
+          return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep\x004321');
+        } catch {
+          return false;
+        }
+      });
+      expect(left).toEqual([]);
+    });
+  });
+});
