@@ -9,8 +9,6 @@ import {
 } from '../src';
 
 const KEPT_BYTES = 1_048_576;
-/** What a paused program can still write before it blocks, as the kernel's PTY buffer. */
-const PTY_BYTES = 4_096;
 
 /**
  * A shell in memory: echoes what is typed with CR LF line ends and knows `echo X`, `seq N`, `stty size`, `write FILE X`, `cat FILE`
@@ -50,11 +48,6 @@ export class FakeTerminal {
       exit: this.exit,
       endedAt: this.endedAt,
     };
-  }
-
-  /** How much waits because the reader paused; a real program would block when it is more than a few KiB. */
-  get backlog(): number {
-    return this.blocked.reduce((sum, { length }) => sum + length, 0);
   }
 
   channel(): TerminalChannel {
@@ -108,7 +101,7 @@ export class FakeTerminal {
 
   print(data: Buffer): void {
     if (this.exit) return;
-    if (this.paused && this.backlog + data.length > PTY_BYTES) {
+    if (this.paused) {
       this.blocked.push(data);
       return;
     }

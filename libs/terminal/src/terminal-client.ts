@@ -136,7 +136,11 @@ export class AttachedClient {
     const at = this.position;
     void this.clock.wait(CHARACTER_MS).then(() => {
       this.holding = false;
-      if (this.position !== at || this.closed) return;
+      if (this.closed) return;
+      if (this.position !== at) {
+        this.flush(); // that character is complete; another may be waiting by now
+        return;
+      }
       const bytes = this.ring.slice(at, 4);
       if (incompleteTail(bytes) === bytes.length && bytes.length > 0) this.emit(bytes);
       else this.flush();

@@ -1,0 +1,256 @@
+import { ManualClock } from '@testing/kernel';
+import { FakeTerminal } from '@testing/runtime';
+import fc from 'fast-check';
+import { type Attachment, TerminalSession } from './terminal-session';
+
+const BUFFER = 65_536;
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A client that takes what it is sent when it is told to. */
+class Phone {
+  readonly messages: Record<string, unknown>[] = [];
+  closed: number | null = null;
+  private waiting: (() => void)[] = [];
+  reads = true;
+  attachment: Attachment | null = null;
+
+  outlet = {
+    send: (message: Readonly<Record<string, unknown>>, sent?: () => void): void => {
+      this.messages.push({ ...message });
+      if (sent) this.waiting.push(sent);
+      if (this.reads) this.take();
+    },
+    close: (code: number): void => {
+      this.closed = code;
+    },
+  };
+
+  take(): void {
+    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) next();
+  }
+
+  get text(): string {
+    return this.messages.map(({ type, data }) => (type === 'output' ? String(data) : '')).join('');
+  }
+
+  of(type: string): Record<string, unknown>[] {
+    return this.messages.filter((message) => message.type === type);
+  }
+}
+
+function world(): {
+  clock: ManualClock;
+  terminal: FakeTerminal;
+  session: TerminalSession;
+  attach: (
+    phone: Phone,
+    options?: { clientId?: string; after?: number | null; view?: boolean; acks?: boolean; cols?: number; rows?: number },
+  ) => Attachment | null;
+} {
+  const clock = new ManualClock();
+  const terminal = new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, clock.now(), new Map());
+  const nobody = { output: () => undefined, typed: () => undefined, ended: () => undefined };
+  const session = new TerminalSession(terminal.channel(), 'e', BUFFER, clock, nobody);
+  return {
+    clock,
+    terminal,
+    session,
+    attach: (phone, { clientId = 'a', after = null, view = false, acks = false, cols = 80, rows = 24 } = {}) => {
+      phone.attachment = session.attach({ clientId, cols, rows, after, acks, view, outlet: phone.outlet });
+      if (phone.attachment) session.begin(phone.attachment.client);
+      return phone.attachment;
+    },
+  };
+}
+
+async function advance(clock: ManualClock, ms: number): Promise<void> {
+  clock.push(ms);
+  await settle();
+}
+
+describe('a session', () => {
+  it('gives a client that comes back exactly what it missed', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ text: fc.string({ unit: 'grapheme', maxLength: 30 }), cut: fc.boolean() }), { maxLength: 40 }),
+        async (steps) => {
+          const { clock, terminal, session, attach } = world();
+          let phone = new Phone();
+          attach(phone);
+          let assembled = '';
+          let seq = 0;
+          for (const { text, cut } of steps) {
+            terminal.print(Buffer.from(text));
+            await advance(clock, 3);
+            if (!cut || !phone.attachment) continue;
+            assembled += phone.text;
+            seq = Number(phone.of('output').at(-1)?.seq ?? seq);
+            session.detach(phone.attachment.client);
+            phone = new Phone();
+            expect(attach(phone, { after: seq })?.gap).toBe(0);
+          }
+          await advance(clock, 500);
+          expect(assembled + phone.text).toBe(steps.map(({ text }) => text).join(''));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('never hands over half a character, but does not wait for the rest for ever', async () => {
+    const { clock, terminal, attach } = world();
+    const phone = new Phone();
+    attach(phone);
+    const smile = Buffer.from('😀');
+    terminal.print(smile.subarray(0, 2));
+    await advance(clock, 20);
+    expect(phone.text).toBe('');
+    terminal.print(smile.subarray(2));
+    await advance(clock, 20);
+    expect(phone.text).toBe('😀');
+    terminal.print(smile.subarray(0, 3));
+    await advance(clock, 20);
+    await advance(clock, 300);
+    await advance(clock, 300);
+    expect(phone.text).toBe('😀\ufffd');
+    expect(phone.of('output').at(-1)?.seq).toBe(7);
+  });
+
+  it('sends an echo at once and gathers a flood', async () => {
+    const { clock, terminal, attach } = world();
+    const phone = new Phone();
+    attach(phone);
+    terminal.print(Buffer.from('a'));
+    expect(phone.text).toBe('a');
+    for (let chunk = 0; chunk < 100; chunk += 1) terminal.print(Buffer.from('0123456789'));
+    await advance(clock, 8);
+    expect(phone.text).toHaveLength(1001);
+    expect(phone.of('output').length).toBeLessThan(5);
+  });
+
+  it('slows the shell for its controller, and goes on without it after 5 s beside others', async () => {
+    const { clock, terminal, attach } = world();
+    const slow = new Phone();
+    slow.reads = false;
+    attach(slow, { acks: true });
+    const viewer = new Phone();
+    attach(viewer, { clientId: 'b', view: true });
+    for (let chunk = 0; chunk < 40; chunk += 1) terminal.print(Buffer.alloc(4096, 'x'));
+    await settle();
+    const before = terminal.record().position;
+    expect(before).toBeLessThan(40 * 4096);
+    await advance(clock, 5_000);
+    await advance(clock, 10);
+    expect(terminal.record().position).toBe(40 * 4096);
+  });
+
+  it('tells a viewer that fell behind what it missed', async () => {
+    const { clock, terminal, attach } = world();
+    const fast = new Phone();
+    attach(fast);
+    const viewer = new Phone();
+    viewer.reads = false;
+    attach(viewer, { clientId: 'v', view: true });
+    for (let round = 0; round < 12; round += 1) {
+      terminal.print(Buffer.alloc(BUFFER / 2, String(round % 10)));
+      await advance(clock, 10);
+    }
+    viewer.reads = true;
+    viewer.take();
+    await advance(clock, 10);
+    const [gap] = viewer.of('gap');
+    const received = viewer.of('output').reduce((sum, { data }) => sum + String(data).length, 0);
+    expect(Number(gap?.bytes) + received).toBe(12 * (BUFFER / 2));
+    expect(fast.of('gap')).toEqual([]);
+    expect(fast.text).toHaveLength(12 * (BUFFER / 2));
+  });
+
+  it('drains a shell that nobody looks at', async () => {
+    const { clock, terminal, session, attach } = world();
+    const phone = new Phone();
+    attach(phone);
+    if (phone.attachment) session.detach(phone.attachment.client);
+    for (let chunk = 0; chunk < 40; chunk += 1) terminal.print(Buffer.alloc(4096, 'x'));
+    await advance(clock, 5_001);
+    expect(terminal.record().position).toBe(40 * 4096);
+    const back = new Phone();
+    const attachment = attach(back, { after: 0 });
+    expect(attachment?.gap).toBe(40 * 4096 - BUFFER);
+    expect(attachment?.seq).toBe(40 * 4096 - BUFFER);
+  });
+
+  it('takes numbered input once, in order, over any repetition', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.stringMatching(/^[a-z]{1,5}$/), { minLength: 1, maxLength: 20 }),
+        fc.array(fc.nat(100)),
+        async (words, repeats) => {
+          const { terminal, session, attach } = world();
+          const phone = new Phone();
+          attach(phone);
+          const client = phone.attachment?.client;
+          if (!client) throw new Error('not attached');
+          let seq = 0;
+          const pieces = words.map((word) => ({ word, seq: (seq += word.length) }));
+          for (const [index, piece] of pieces.entries()) {
+            expect(await session.input(client, Buffer.from(piece.word), piece.seq)).toBeNull();
+            const again = pieces[(repeats[index] ?? 0) % (index + 1)];
+            if (again) expect(await session.input(client, Buffer.from(again.word), again.seq)).toBeNull();
+          }
+          expect(terminal.record().position).toBe(words.join('').length);
+          expect(phone.text.slice(0, 1)).toBe(words.join('').slice(0, 1));
+          expect(await session.input(client, Buffer.from('x'), seq + 5)).toMatchObject({ code: 'input_gap', expected: seq });
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('belongs to its controller: size, control, viewers', async () => {
+    const { session, attach, terminal } = world();
+    const first = new Phone();
+    const second = new Phone();
+    attach(first, { clientId: 'a', cols: 100, rows: 40 });
+    attach(second, { clientId: 'b', cols: 50, rows: 20 });
+    expect(terminal.record()).toMatchObject({ cols: 100, rows: 40 });
+    const b = second.attachment?.client;
+    if (!b || !first.attachment) throw new Error('not attached');
+    session.resize(b, 50, 20);
+    expect(second.of('size').at(-1)).toMatchObject({ cols: 100, rows: 40, owner: 'a' });
+    session.control(b, 'take');
+    session.resize(b, 50, 20);
+    await settle();
+    expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });
+    session.detach(b);
+    expect(first.of('size').at(-1)).toMatchObject({ owner: 'a' });
+    const viewer = new Phone();
+    attach(viewer, { clientId: 'v', view: true });
+    const v = viewer.attachment?.client;
+    if (v) expect(await session.input(v, Buffer.from('x'), null)).toMatchObject({ code: 'read_only' });
+  });
+
+  it('replaces the old socket of a client that connects again', () => {
+    const { session, attach } = world();
+    const old = new Phone();
+    attach(old, { clientId: 'same' });
+    const fresh = new Phone();
+    attach(fresh, { clientId: 'same' });
+    expect(old.closed).toBe(4408);
+    expect(session.attached).toBe(1);
+  });
+
+  it('keeps its tail and exit for who comes late', async () => {
+    const { session, attach, terminal, clock } = world();
+    const phone = new Phone();
+    attach(phone);
+    terminal.print(Buffer.from('last words'));
+    terminal.end({ code: 3, signal: null, reason: 'exited' });
+    await advance(clock, 10);
+    expect([phone.of('exit')[0], phone.closed]).toEqual([{ type: 'exit', code: 3, signal: null, reason: 'exited' }, 1000]);
+    const late = new Phone();
+    attach(late, { clientId: 'late' });
+    expect([late.text, late.of('exit').length, late.closed]).toEqual(['last words', 1, 1000]);
+    expect(attach(new Phone(), { after: 999 })).toBeNull();
+    expect(session.alive).toBe(false);
+  });
+});
