@@ -29,7 +29,7 @@ export class AttachedClient {
   private scheduled = false;
   private holding = false;
   private closed = false;
-  /** When it last made progress, or had nothing to do. */
+  /** When it last took something, or had all. */
   movedAt: number;
 
   constructor(
@@ -104,18 +104,17 @@ export class AttachedClient {
       }
       this.emit(tail > 0 ? bytes.subarray(0, bytes.length - tail) : bytes);
     }
-    if (this.position >= this.ring.end) this.movedAt = this.clock.millis();
+    if (this.confirmed >= this.ring.end) this.movedAt = this.clock.millis();
   }
 
   private emit(bytes: Buffer): void {
     this.position += bytes.length;
     this.inSocket += bytes.length;
-    const now = this.clock.millis();
-    this.lastSent = now;
-    this.movedAt = now;
+    this.lastSent = this.clock.millis();
     this.outlet.send({ type: 'output', data: bytes.toString('utf8'), seq: this.position }, () => {
       const full = this.isFull();
       this.inSocket -= bytes.length;
+      if (!this.acks) this.movedAt = this.clock.millis();
       if (full) this.flush();
       this.onMoved();
     });
