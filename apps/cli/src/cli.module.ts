@@ -7,6 +7,13 @@ import { TryCommand } from './commands/try.command';
 import { UserCommand } from './commands/user.command';
 
 @Module({
-  providers: [CliSettings, Backend, TryCommand, AttachCommand, ...UserCommand.registerWithSubCommands()],
+  providers: [
+    CliSettings,
+    Backend,
+    TryCommand,
+    AttachCommand,
+    ...TemplatesCommand.registerWithSubCommands(),
+    ...UserCommand.registerWithSubCommands(),
+  ],
 })
 export class CliModule {}
