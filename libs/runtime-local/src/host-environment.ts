@@ -50,6 +50,7 @@ interface Run {
   startupFailed: string | null;
   network: ChildProcess | null;
   oomKillsBefore: number;
+  ending: Promise<void> | null;
 }
 
 /** One environment of this machine: its sandbox and its terminals. Only the host has these. */
@@ -60,7 +61,6 @@ export class HostEnvironment {
   private readonly logs: LogWriter;
   private storage: { bytes: number; at: number } | null = null;
   private watch: NodeJS.Timeout | null = null;
-  private ended: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly id: string,
@@ -129,6 +129,7 @@ export class HostEnvironment {
       target: 0,
       startupFailed: this.state.startupFailed,
       network: null,
+      ending: null,
       oomKillsBefore: cgroups?.usage(this.id)?.oomKills ?? 0,
     };
     this.run =
@@ -170,13 +171,14 @@ export class HostEnvironment {
   }
 
   /** Ends every process now; resolves when the last has gone. */
-  async end(reason: TerminalExit['reason'], why: EnvironmentState['ended'] = null): Promise<void> {
+  end(reason: TerminalExit['reason'], why: EnvironmentState['ended'] = null): Promise<void> {
     const { run } = this;
-    if (!run) return this.ended;
+    if (!run) return Promise.resolve();
     run.phase = 'stopping';
     for (const session of this.sessions.values()) session.endReason ??= reason;
-    this.ended = this.finish(run, why);
-    return this.ended;
+    // Once: a second ending would outlast the first and reach into the next run.
+    run.ending ??= this.finish(run, why);
+    return run.ending;
   }
 
   open(sessionId: string, cols: number, rows: number): HostSession | null {
