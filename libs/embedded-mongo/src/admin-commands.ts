@@ -8,7 +8,7 @@ import { run } from './query';
 import { queryIn } from './read-commands';
 import { render } from './render';
 import { Fields, Request } from './request';
-import { type Handler } from './state';
+import { type Handler, type State } from './state';
 import { document, NULL, T, value, Value, type Plain } from './value';
 
 const hello: Handler = (state, request) => ({
@@ -33,15 +33,13 @@ const buildInfo: Handler = () => ({
 
 const create: Handler = (state, request) => {
   const namespace = request.namespace;
-  if (state.catalog.find(namespace)) throw new Refusal(48, `Collection ${namespace} already exists.`);
-  state.catalog.create(namespace);
+  if (!state.catalog.find(namespace)) state.catalog.create(namespace);
   return {};
 };
 
 const dropDatabase: Handler = (state, request) => {
-  const collections = state.catalog.all(request.db);
-  for (const collection of collections) state.catalog.drop(collection);
-  return collections.length > 0 ? { dropped: request.db } : {};
+  for (const collection of state.catalog.all(request.db)) state.catalog.drop(collection);
+  return {};
 };
 
 const listDatabases: Handler = (state, request) => {
@@ -60,20 +58,24 @@ const listCollections: Handler = (state, request) => {
     return value({ ...brief, options: {}, info: { readOnly: false, uuid: id }, idIndex: indexes[0]!.spec });
   });
   const shown = all.filter((each) => matches(wanted, each));
-  return state.cursors.start(`${request.db}.$cmd.listCollections`, shown.values(), batchSizeIn(request));
+  return startList(state, request, `${request.db}.$cmd.listCollections`, shown);
 };
 
-function batchSizeIn(request: Request): number | undefined {
-  const cursor = request.document('cursor');
-  return cursor && new Fields(cursor, `${request.where}.cursor`).count('batchSize');
+function startList(state: State, request: Request, namespace: string, list: readonly Value[]): Plain {
+  const cursor = new Fields(request.document('cursor') ?? document([]), `${request.where}.cursor`);
+  return state.cursors.start(namespace, list.values(), cursor.count('batchSize'), true, list.length);
 }
 
 const listIndexes: Handler = (state, request) => {
   const namespace = request.namespace;
   const collection = state.catalog.find(namespace);
   if (!collection) throw new MongoError(26, `ns does not exist: ${namespace}`);
-  const specs = collection.indexes.map(({ spec }) => spec);
-  return state.cursors.start(namespace, specs.values(), batchSizeIn(request));
+  return startList(
+    state,
+    request,
+    namespace,
+    collection.indexes.map(({ spec }) => spec),
+  );
 };
 
 const createIndexes: Handler = (state, request) => {
@@ -110,13 +112,9 @@ function normalize(spec: Value): Value {
   const expire = spec.get('expireAfterSeconds');
   if (expire && !(expire.number >= 0 && expire.number <= 2 ** 31 - 1))
     throw new Refusal(67, "TTL index 'expireAfterSeconds' option must be numeric and within an acceptable range");
-  if (expire && key.fields.length > 1) {
-    throw new MongoError(
-      67,
-      `TTL indexes are single-field indexes, compound indexes do not support TTL. Index spec: ${render(spec)}`,
-    );
-  }
-  return document([['v', value(2)], ...spec.fields]);
+  if (expire && key.fields.length > 1) throw new Refusal(67, 'TTL indexes are single-field indexes');
+  const others = spec.fields.filter(([option]) => option !== 'key' && option !== 'name');
+  return document([['v', value(2)], ['key', key], ['name', value(name)], ...others]);
 }
 
 function checkKey(key: Value): void {
@@ -136,32 +134,16 @@ function isConjunction(filter: Filter): boolean {
 
 /** An index is another one when its key, `unique` or its filter differ; then its name must differ too. */
 function isThere(collection: Collection, spec: Value): boolean {
+  if (spec.get('key')!.fields[0]![0] === '_id' && spec.get('key')!.fields.length === 1)
+    throw new Refusal(197, 'the index on _id is there');
   const name = spec.get('name')!.text;
-  if (spec.get('key')!.fields.every(([path]) => path === '_id')) return isIdIndex(spec);
   for (const { spec: there, name: its } of collection.indexes) {
     const alike = ['key', 'unique', 'partialFilterExpression'].every((option) => same(there, spec, option));
     if (alike && its === name && same(there, spec, 'expireAfterSeconds')) return true;
-    if (its === name) {
-      const text = 'An existing index has the same name as the requested index. Requested index';
-      throw new Refusal(86, `${text}: ${render(spec)}, existing index: ${render(there)}`);
-    }
+    if (its === name) throw new Refusal(86, `An existing index has the same name as the requested index: ${render(there)}`);
     if (alike) throw new Refusal(85, `Index already exists with a different name: ${its}`);
   }
   return false;
-}
-
-/** MongoDB takes only the index on `_id` that is there anyway. */
-function isIdIndex(spec: Value): true {
-  const key = spec.get('key')!;
-  if (key.get('_id')!.number !== 1)
-    throw new MongoError(2, `The field 'key' for an _id index must be {_id: 1}, but got ${render(key)}`);
-  const option = spec.fields.find(([name]) => !['v', 'key', 'name'].includes(name));
-  if (option)
-    throw new MongoError(
-      197,
-      `The field '${option[0]}' is not valid for an _id index specification. Specification: ${render(spec)}`,
-    );
-  return true;
 }
 
 function same(one: Value, other: Value, option: string): boolean {

@@ -8,6 +8,8 @@ const IDLE_MS = 600_000;
 interface Cursor {
   readonly namespace: string;
   readonly documents: Iterator<Value>;
+  /** How many more there may be. */
+  left: number;
   /** Read, but too large for the batch it came up for. */
   waiting: Value | undefined;
   lastUsed: number;
@@ -23,8 +25,8 @@ export class Cursors {
    * The first batch; what is left waits under the id in the answer.
    * @param keep whether the client may come back for more
    */
-  start(namespace: string, documents: Iterator<Value>, batchSize = 101, keep = true): Plain {
-    const cursor = { namespace, documents, waiting: undefined, lastUsed: this.now() };
+  start(namespace: string, documents: Iterator<Value>, batchSize = 101, keep = true, limit = Infinity): Plain {
+    const cursor = { namespace, documents, left: limit, waiting: undefined, lastUsed: this.now() };
     const { batch, done } = fill(cursor, batchSize);
     let id = 0n;
     if (!done && keep) {
@@ -37,12 +39,8 @@ export class Cursors {
   next(id: bigint, namespace: string, batchSize: number): Plain {
     const cursor = this.open.get(id);
     if (!cursor) throw new MongoError(43, `cursor id ${id} not found`);
-    if (cursor.namespace !== namespace) {
-      throw new MongoError(
-        13,
-        `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
-      );
-    }
+    if (cursor.namespace !== namespace)
+      throw new MongoError(13, `the cursor belongs to ${cursor.namespace}, not to ${namespace}`);
     this.open.delete(id);
     const { batch, done } = fill(cursor, batchSize || Infinity);
     cursor.lastUsed = this.now();
@@ -61,7 +59,7 @@ export class Cursors {
 
 function fill(cursor: Cursor, batchSize: number): { batch: Value[]; done: boolean } {
   const batch: Value[] = [];
-  for (let bytes = 0; batch.length < batchSize;) {
+  for (let bytes = 0; cursor.left > 0 && batch.length < batchSize; cursor.left--) {
     const next = cursor.waiting ?? nextOf(cursor.documents);
     cursor.waiting = undefined;
     if (!next) return { batch, done: true };
@@ -72,7 +70,7 @@ function fill(cursor: Cursor, batchSize: number): { batch: Value[]; done: boolea
     }
     batch.push(next);
   }
-  return { batch, done: false };
+  return { batch, done: cursor.left <= 0 };
 }
 
 function nextOf(documents: Iterator<Value>): Value | undefined {

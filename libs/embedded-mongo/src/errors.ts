@@ -3,7 +3,7 @@
 const NAMES: Readonly<Record<number, string>> = {
   1: 'InternalError', 2: 'BadValue', 9: 'FailedToParse', 13: 'Unauthorized', 14: 'TypeMismatch', 15: 'Overflow',
   16: 'InvalidLength', 20: 'IllegalOperation', 22: 'InvalidBSON', 26: 'NamespaceNotFound', 27: 'IndexNotFound',
-  28: 'PathNotViable', 34: 'CannotBackfillArray', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound', 48: 'NamespaceExists',
+  28: 'PathNotViable', 34: 'CannotBackfillArray', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound',
   52: 'DollarPrefixedFieldName', 53: 'InvalidIdField', 54: 'NotSingleValueField', 56: 'EmptyFieldName', 59: 'CommandNotFound',
   66: 'ImmutableField', 67: 'CannotCreateIndex', 72: 'InvalidOptions', 73: 'InvalidNamespace', 85: 'IndexOptionsConflict',
   86: 'IndexKeySpecsConflict', 171: 'CannotIndexParallelArrays', 175: 'QueryPlanKilled', 197: 'InvalidIndexSpecificationOption',

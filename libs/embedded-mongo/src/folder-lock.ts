@@ -14,22 +14,27 @@ export interface Holder {
 /** Another process (or another server of this one) has the folder open. */
 export class FolderLockedError extends Error {
   override readonly name = 'FolderLockedError';
-  readonly pid: number | null;
-  readonly since: string | null;
-  readonly socketPath: string | null;
-  /** Where to connect to the holder instead; null when it has not said yet. */
-  readonly url: string | null;
 
+  /** @param holder null when it has not said yet who it is */
   constructor(
     readonly directory: string,
-    holder: Holder | null,
+    readonly holder: Holder | null,
   ) {
     const who = holder ? `process ${holder.pid} since ${holder.since}` : 'another process';
     super(`The database folder ${directory} is in use by ${who}. Stop it, or use another DATA_DIR.`);
-    this.pid = holder?.pid ?? null;
-    this.since = holder?.since ?? null;
-    this.socketPath = holder?.socketPath ?? null;
-    this.url = holder?.url ?? null;
+  }
+
+  get pid(): number | null {
+    return this.holder?.pid ?? null;
+  }
+
+  get socketPath(): string | null {
+    return this.holder?.socketPath ?? null;
+  }
+
+  /** Where to connect to the holder instead. */
+  get url(): string | null {
+    return this.holder?.url ?? null;
   }
 }
 
@@ -76,15 +81,8 @@ function isBusy(error: unknown): boolean {
 
 function readHolder(directory: string): Holder | null {
   try {
-    const read: unknown = JSON.parse(readFileSync(join(directory, HOLDER), 'utf8'));
-    return isHolder(read) ? read : null;
+    return JSON.parse(readFileSync(join(directory, HOLDER), 'utf8')) as Holder; // renamed into place whole
   } catch {
-    return null; // it has the folder, but has not said who it is
+    return null;
   }
-}
-
-function isHolder(read: unknown): read is Holder {
-  if (typeof read !== 'object' || read === null) return false;
-  const { pid, since, socketPath, url } = read as Record<string, unknown>;
-  return typeof pid === 'number' && [since, socketPath, url].every((each) => typeof each === 'string');
 }

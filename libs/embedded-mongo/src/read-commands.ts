@@ -21,7 +21,7 @@ const find: Handler = (state, request) => {
     if (collection) for (const { doc } of run(collection, query)) yield project(doc);
   })();
   const [batchSize, keep] = [request.count('batchSize'), !request.flag('singleBatch')];
-  return state.cursors.start(namespace, documents, batchSize, keep);
+  return state.cursors.start(namespace, documents, batchSize, keep, query.limit || Infinity);
 };
 
 const aggregate: Handler = (state, request) => {

@@ -30,12 +30,7 @@ export function parseUpdate(update: Value): Update {
   if (!update.fields[0]?.[0].startsWith('$')) throw new Refusal(238, 'updates by pipeline and by replacement are not supported');
   const tree: Update = new Map();
   for (const [operator, paths] of update.fields) {
-    if (!accepts('update', operator)) {
-      throw new Refusal(
-        9,
-        `Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`,
-      );
-    }
+    if (!accepts('update', operator)) throw new Refusal(9, `Unknown modifier: ${operator}.`);
     if (paths.type !== T.OBJECT) {
       const text = `Modifiers operate on fields but we found type ${paths.typeName} instead. For example: {$mod: {<field>: ...}} not {`;
       throw new MongoError(9, `${text}${renderField([operator, paths])}}`);
@@ -84,9 +79,12 @@ export function add(a: Value, b: Value): Value | undefined {
   return a.type === T.INT && b.type === T.INT && BigInt.asIntN(32, sum) === sum ? int(Number(sum)) : long(sum);
 }
 
+const LONGEST_PATH = 30;
+
 function checkPath(path: string): readonly string[] {
   if (path === '') throw new MongoError(56, 'An empty update path is not valid.');
   const parts = path.split('.');
+  if (parts.length > LONGEST_PATH) throw new Refusal(15, `a path of more than ${LONGEST_PATH} parts is not supported`);
   for (const part of parts) {
     if (part === '') throw new MongoError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
     if (part.startsWith('$'))

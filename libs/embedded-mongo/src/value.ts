@@ -179,16 +179,17 @@ function encode(fields: Iterable<Field>): Buffer {
 }
 
 const ZERO = Buffer.alloc(1);
-const DEEPEST = 180;
+/** MongoDB stores 180 levels; with the longest path of an update, and the command around it, these stay below. */
+const DEEPEST = 150;
 const REFUSED_TYPES: ReadonlySet<number> = new Set([T.UNDEFINED, T.DB_POINTER, T.CODE_WITH_SCOPE]);
 
 /**
  * Checks a document that came from outside, to its last leaf.
- * @throws MongoError 22 (InvalidBSON) for bytes that are no BSON, 15 (Overflow) for nesting beyond MongoDB's limit, 2 for the
- * deprecated types and for fields named twice, which are refused
+ * @throws MongoError 22 (InvalidBSON) for bytes that are no BSON, 15 (Overflow) for deep nesting, 2 for the
+ * deprecated types and for fields named twice
  */
 export function validate(checked: Value, depth = 1): void {
-  if (depth > DEEPEST) throw new MongoError(15, `BSONObj exceeds maximum nested object depth: ${DEEPEST}`);
+  if (depth > DEEPEST) throw new Refusal(15, `nesting beyond ${DEEPEST} levels is not supported`);
   const fields = fieldsOf(checked);
   if (checked.type === T.OBJECT && fields.length > 1 && new Set(fields.map(([name]) => name)).size < fields.length) {
     throw new Refusal(2, 'a document that names a field twice is not supported');
@@ -209,9 +210,17 @@ function fieldsOf(checked: Value): readonly Field[] {
   }
 }
 
-/** Text must be UTF-8 and end in zero, a boolean 0 or 1. */
+/** Text must be UTF-8 and end in zero, a boolean 0 or 1, a decimal one of the encodings that every decimal has as its own. */
 function isWhole(type: number, bytes: Buffer): boolean {
   if (type === T.BOOL) return (bytes[0] ?? 2) <= 1;
+  if (type === T.DECIMAL) return isCanonical(bytes);
   if (type !== T.STRING && type !== T.SYMBOL && type !== T.CODE) return true;
   return bytes.length >= 5 && bytes.at(-1) === 0 && isUtf8(bytes.subarray(4));
+}
+
+/** IEEE 754-2008 decimal128, binary integer significand: at most 34 digits; NaN and infinities without a payload. */
+export function isCanonical(decimal: Buffer): boolean {
+  const [low, high] = [decimal.readBigUInt64LE(0), decimal.readBigUInt64LE(8)];
+  if ((high >> 61n) % 4n === 3n) return (high >> 59n) % 4n === 3n && low === 0n && high % (1n << 58n) === 0n;
+  return ((high % (1n << 49n)) << 64n) + low < 10n ** 34n;
 }
