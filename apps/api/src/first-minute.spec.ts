@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { localDriver, TestApi } from '../testing';
+import { localDrivers, TestApi } from '../testing';
 
 const CLI = resolve('dist/apps/cli/src/main.js');
 
@@ -27,7 +27,7 @@ function devpocket(args: readonly string[], env: Readonly<Record<string, string>
 }
 
 describe('the first minute', () => {
-  const api = new TestApi((dataDir) => [localDriver(dataDir)]);
+  const api = new TestApi(localDrivers);
   const home = mkdtempSync(join(tmpdir(), 'devpocket-home-'));
   const env = { HOME: home, DATA_DIR: join(home, 'data') };
   beforeAll(() => api.start());

@@ -1,7 +1,7 @@
 import { isRecord, TerminalClient } from '@devpocket/client';
 import { createHash } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { eventually, localDriver, TestApi, type TestUser } from '../testing';
+import { eventually, localDrivers, TestApi, type TestUser } from '../testing';
 
 const CUTS = 50;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -49,7 +49,7 @@ class BadNetwork {
 }
 
 describe('a terminal whose connection is cut 50 times at random', () => {
-  const api = new TestApi((dataDir) => [localDriver(dataDir)]);
+  const api = new TestApi(localDrivers);
   let user: TestUser;
   let environmentId: string;
   beforeAll(async () => {

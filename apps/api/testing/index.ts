@@ -1,11 +1,11 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
 import { type RuntimeDriver } from '@devpocket/runtime';
-import { LocalDriver } from '@devpocket/runtime-local';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mongoose from 'mongoose';
+import { runtimeDrivers } from '../src/runtime-drivers';
 import { type RunningServer, startServer } from '../src/server';
 
 export const PASSWORD = 'Correct-horse-1';
@@ -93,17 +93,16 @@ export class TestApi {
   }
 }
 
-/** Real shells on this machine. */
-export function localDriver(dataDir: string): RuntimeDriver {
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
-  return new LocalDriver({
-    dataDir,
-    network: 'none',
-    allowUnsandboxedUsers: true,
-    terminalBufferBytes: 1_048_576,
-    hostGraceSeconds: 5,
-    log,
-  });
+/** Real shells on this machine, as the server itself would have them. */
+export function localDrivers(dataDir: string): readonly RuntimeDriver[] {
+  const env = {
+    DATA_DIR: dataDir,
+    RUNTIME: 'local',
+    LOCAL_RUNTIME_NETWORK: 'none',
+    LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS: 'true',
+    TERMINAL_HOST_GRACE_SECONDS: '5',
+  };
+  return runtimeDrivers(testSettings(env).runtime);
 }
 
 export interface TestUser {
