@@ -13,12 +13,16 @@ const CASES = [
 for (const [removed, expected] of CASES) {
   const copy = mkdtempSync(join(tmpdir(), 'devpocket-deletion-'));
   try {
-    for (const name of ['apps', 'libs', 'scripts', 'package.json', 'tsconfig.json']) cpSync(join(root, name), join(copy, name), { recursive: true });
+    for (const name of ['apps', 'libs', 'scripts', 'package.json', 'tsconfig.json'])
+      cpSync(join(root, name), join(copy, name), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     rmSync(join(copy, removed), { recursive: true });
     let output = '';
     try {
-      execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json', '--pretty', 'false'], { cwd: copy, encoding: 'utf8' });
+      execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.json', '--pretty', 'false'], {
+        cwd: copy,
+        encoding: 'utf8',
+      });
     } catch (error) {
       output = error.stdout;
     }

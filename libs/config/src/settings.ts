@@ -35,6 +35,8 @@ export abstract class LogSettings {
 }
 
 export abstract class DatabaseSettings {
+  /** Where the embedded database notes what it is asked for; tests only. */
+  abstract readonly recordFile: string | null;
   /** Null: the embedded database in `dataDir`. */
   abstract readonly url: string | null;
   abstract readonly name: string;
@@ -165,7 +167,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       publicUrl: v.PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     },
     log: { level: v.LOG_LEVEL, format: v.LOG_FORMAT ?? (v.ENVIRONMENT === 'development' ? 'pretty' : 'json') },
-    database: { url: v.MONGODB_URL ?? null, name: v.DATABASE_NAME, dataDir },
+    database: { url: v.MONGODB_URL ?? null, name: v.DATABASE_NAME, dataDir, recordFile: null },
     sharedState: { redisUrl: v.REDIS_URL ?? null },
     auth: {
       secretKey: keys.secretKey,

@@ -12,5 +12,10 @@ export function testSettings(env: RawEnvironment & { readonly DATA_DIR: string }
     MONGODB_URL: process.env.MONGODB_URL,
     ...env,
   });
-  return toSettings(variables, { secretKey: randomBytes(32).toString('hex'), encryptionKey: randomBytes(32) }, '0.0.0-test');
+  const settings = toSettings(
+    variables,
+    { secretKey: randomBytes(32).toString('hex'), encryptionKey: randomBytes(32) },
+    '0.0.0-test',
+  );
+  return { ...settings, database: { ...settings.database, recordFile: process.env.DEVPOCKET_RECORD_COMMANDS ?? null } };
 }

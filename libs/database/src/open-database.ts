@@ -43,7 +43,11 @@ export async function openDatabase(settings: DatabaseSettings, log: Log, join = 
   }
   const options = { ...EMBEDDED_OPTIONS, dbName: settings.name };
   try {
-    const server = await startEmbeddedMongo({ directory: folderOf(settings.dataDir), log: (message) => log.log(message) });
+    const server = await startEmbeddedMongo({
+      directory: folderOf(settings.dataDir),
+      log: (message) => log.log(message),
+      ...(settings.recordFile === null ? {} : { recordFile: settings.recordFile }),
+    });
     return { url: server.url, options, kind: 'embedded', close: () => server.close() };
   } catch (error) {
     if (!join || !(error instanceof FolderLockedError) || error.url === null) throw error;

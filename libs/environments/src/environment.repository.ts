@@ -338,9 +338,9 @@ export class EnvironmentRepository {
     return result.deletedCount === 1;
   }
 
-  /** At start every transition is due: what was recorded of it is looked at, not trusted. */
+  /** At start all that may have changed is due: what was recorded of it is looked at, not trusted. */
   async makeAllDue(): Promise<void> {
-    await this.records.updateMany({}, { $set: { next_look: this.clock.now() } });
+    await this.records.updateMany({ status: { $ne: 'stopped' } }, { $set: { next_look: this.clock.now() } });
   }
 
   async countByStatus(): Promise<Readonly<Record<string, number>>> {

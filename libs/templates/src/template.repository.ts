@@ -2,7 +2,7 @@ import { duplicateKey } from '@devpocket/database';
 import { Clock } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import { type Model, Types } from 'mongoose';
+import { type Model } from 'mongoose';
 import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
 import { TemplateRecord } from './template.schema';
 
@@ -25,17 +25,12 @@ export class TemplateRepository {
   /** False when there is one of this name already. */
   async insert(definition: TemplateDefinition): Promise<boolean> {
     const now = this.clock.now();
+    const fields = { ...toFields(definition), version: 1, created_at: now, updated_at: now };
     try {
-      await this.templates.create({
-        _id: new Types.ObjectId(),
-        ...toFields(definition),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-      });
-      return true;
+      const result = await this.templates.updateOne({ name: definition.name }, { $setOnInsert: fields }, { upsert: true });
+      return result.upsertedCount === 1;
     } catch (error) {
-      if (duplicateKey(error)) return false;
+      if (duplicateKey(error)) return false; // another server was faster between the look and the insert
       throw error;
     }
   }
