@@ -196,7 +196,8 @@ const explain: Handler = (state, outer) => {
   };
   if (outer.text('verbosity') === 'queryPlanner') return { queryPlanner };
   const tally = { keys: 0, docs: 0 };
-  const nReturned = [...run(collection, query, plan, tally)].length;
+  let nReturned = 0;
+  for (const _ of run(collection, query, plan, tally)) nReturned++;
   const executionStats = { executionSuccess: true, nReturned, totalKeysExamined: tally.keys, totalDocsExamined: tally.docs };
   return { queryPlanner, executionStats };
 };

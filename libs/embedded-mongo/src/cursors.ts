@@ -4,6 +4,7 @@ import { array, long, type Plain, type Value } from './value';
 
 const LARGEST_BATCH = 16 * 1024 * 1024;
 const IDLE_MS = 600_000;
+const MOST_OPEN = 1000;
 
 interface Cursor {
   readonly namespace: string;
@@ -15,7 +16,7 @@ interface Cursor {
   lastUsed: number;
 }
 
-/** Cursors that wait for their client; those forgotten for ten minutes are dropped. */
+/** Cursors that wait for their client; those forgotten for ten minutes are dropped, and the oldest where they are too many. */
 export class Cursors {
   private readonly open = new Map<bigint, Cursor>();
 
@@ -32,6 +33,8 @@ export class Cursors {
     if (!done && keep) {
       id = (randomBytes(8).readBigUInt64LE() >> 1n) | 1n;
       this.open.set(id, cursor);
+      const [oldest] = this.open.keys();
+      if (this.open.size > MOST_OPEN) this.open.delete(oldest!);
     }
     return { cursor: { firstBatch: array(batch), id: long(id), ns: namespace } };
   }

@@ -169,8 +169,9 @@ function* viaIndex(collection: Collection, index: Index, { backward, intervals }
   }
 }
 
-const FIRST_CHUNK = 16;
+const FIRST_CHUNK = 4;
 const LARGEST_CHUNK = 256;
+const CHUNK_BYTES = 1 << 20;
 
 function* inChunks(
   collection: Collection,
@@ -178,12 +179,14 @@ function* inChunks(
   read: (last: Row | undefined, size: number) => readonly Row[],
 ): Generator<Row> {
   let last: Row | undefined;
-  for (let size = FIRST_CHUNK; ; size = Math.min(size * 4, LARGEST_CHUNK)) {
+  for (let size = FIRST_CHUNK; ;) {
     if (collection.dropped) throw new MongoError(175, 'collection dropped');
     if (index?.dropped) throw new MongoError(175, `index '${index.name}' dropped`);
     const rows = read(last, size);
+    const bytes = rows.reduce((sum, [, , doc]) => sum + doc.length, 0);
     yield* rows;
     if (rows.length < size) return;
     last = rows.at(-1);
+    size = bytes > CHUNK_BYTES ? Math.ceil(size / 4) : Math.min(size * 4, LARGEST_CHUNK);
   }
 }

@@ -205,6 +205,20 @@ describe('an unmodified driver', () => {
   });
 });
 
+it('closes although a client reads nothing', async () => {
+  const other = await startEmbeddedMongo({ directory: join(directory, 'deaf') });
+  const client = await WireClient.connect(other.url);
+  await client.command(value({ insert: 'large', documents: [{ _id: 1, text: 'x'.repeat(8 << 20) }], $db: 'test' }));
+  const deaf = connect(other.socketPath);
+  deaf.on('error', () => undefined);
+  deaf.pause();
+  deaf.write(message(2013, flags(0), body({ find: 'large', $db: 'test' })));
+  await client.command(value({ ping: 1, $db: 'admin' }));
+  client.close();
+  await other.close();
+  deaf.destroy();
+});
+
 it('serves a folder whose path is too long for a socket', async () => {
   const long = join(directory, 'x'.repeat(120));
   const other = await startEmbeddedMongo({ directory: long });

@@ -100,9 +100,14 @@ export class SocketServer {
     for (const { acknowledge } of durable) acknowledge();
   }
 
+  /** Sends what is to be sent; who does not read it within a second is cut off. */
   async close(): Promise<void> {
     this.flush();
     for (const socket of this.sockets) socket.destroySoon();
+    const patience = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy();
+    }, 1000);
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    clearTimeout(patience);
   }
 }

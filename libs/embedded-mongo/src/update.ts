@@ -68,7 +68,9 @@ function increase(before: Value, by: Value, name: string, doc: Value): Value {
       `Failed to apply $inc operations to current value ((${type})${render(before)}) for document ${where}`,
     );
   }
-  return sum.same(before) ? before : sum;
+  // As numbers: NaN changes to NaN, and -0 does not change to 0.
+  const unchanged = sum.type === before.type && (sum.type === T.DOUBLE ? sum.number === before.number : sum.same(before));
+  return unchanged ? before : sum;
 }
 
 /** int + int widens to long when it must; undefined: beyond a long. */

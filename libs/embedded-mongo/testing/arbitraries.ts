@@ -82,7 +82,7 @@ export const scalar: fc.Arbitrary<Value> = fc.oneof(
   one(
     ...[0n, 1n, -1n, 10n ** 12n, -(10n ** 12n), 2n ** 63n - 1n, -(2n ** 63n)].map((time) => new Value(T.DATE, long(time).bytes)),
   ),
-  one(bits(1, 0), bits(0, 1), bits(1, 1), bits(-1, -1), bits(0, -1)),
+  one(bits(0, 0), bits(1, 0), bits(0, 1), bits(1, 1), bits(-1, -1), bits(0, -1)),
   one(
     binary(0, []),
     binary(0, [0]),

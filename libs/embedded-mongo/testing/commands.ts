@@ -87,7 +87,7 @@ const insert: fc.Arbitrary<Command> = fc
 const binaryNumber = number.filter(({ type }) => type !== T.DECIMAL);
 const amount = fc.oneof(
   { weight: 12, arbitrary: small },
-  { weight: 4, arbitrary: binaryNumber },
+  { weight: 6, arbitrary: binaryNumber },
   { weight: 1, arbitrary: anyValue },
 );
 const modifier: fc.Arbitrary<readonly [string, Field]> = fc.oneof(
