@@ -1,0 +1,196 @@
+import { isRecord } from '@devpocket/client';
+import { SystemClock } from '@devpocket/kernel';
+import { FakeDriver } from '@testing/runtime';
+import { type ClientOptions, WebSocket } from 'ws';
+import { eventually, TestApi, type TestUser } from '../testing';
+
+interface Talk {
+  readonly socket: WebSocket;
+  readonly messages: Record<string, unknown>[];
+  /** The close code, or the HTTP status of a refused handshake. */
+  readonly over: Promise<number>;
+}
+
+describe('the WebSocket edge', () => {
+  const api = new TestApi(() => [new FakeDriver({ clock: new SystemClock() })], { ALLOWED_ORIGINS: 'https://app.example' });
+  let user: TestUser;
+  let id: string;
+  beforeAll(async () => {
+    await api.start();
+    user = await api.user('talker');
+    id = await running(user, 'one');
+  });
+  afterAll(() => api.close());
+
+  async function running(owner: TestUser, name: string): Promise<string> {
+    const created = await owner.client.request('POST', '/environments', { name, template: 'ubuntu' });
+    const environmentId = isRecord(created) ? String(created.id) : '';
+    await eventually(async () => (await owner.client.environment(environmentId)).status === 'running');
+    return environmentId;
+  }
+
+  function talk(path: string, protocols: string[] = [], options: ClientOptions = {}): Talk {
+    const socket = new WebSocket(`${api.url.replace('http', 'ws')}${path}`, protocols, options);
+    const messages: Record<string, unknown>[] = [];
+    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
+    socket.on('error', () => undefined);
+    const over = new Promise<number>((resolve) => {
+      socket.on('close', resolve);
+      socket.on('unexpected-response', (request, response) => {
+        request.destroy();
+        resolve(response.statusCode ?? 0);
+      });
+    });
+    return { socket, messages, over };
+  }
+
+  const terminal = (query = `token=${user.token}`, environmentId = id): string => `/api/v1/ws/terminal/${environmentId}?${query}`;
+  const said = (conversation: Talk, type: string): Promise<Record<string, unknown>> =>
+    eventually(() => Promise.resolve(conversation.messages.find((message) => message.type === type)));
+
+  async function open(query?: string): Promise<Talk> {
+    const conversation = talk(terminal(query));
+    await said(conversation, 'welcome');
+    return conversation;
+  }
+
+  it.each([
+    ['an unknown path', () => talk(`/api/v1/ws/nothing/${id}?token=${user.token}`), 404, null],
+    ['bearer alone', () => talk(terminal(''), [`bearer.${user.token}`]), 400, null],
+    ['no credential', () => talk(terminal('')), 4401, 'token_missing'],
+    ['a bad token', () => talk(terminal('token=x')), 4401, 'token_invalid'],
+    ['a bad ticket', () => talk(terminal('ticket=x')), 4401, 'ticket_invalid'],
+    ['a foreign origin', () => talk(terminal(), [], { origin: 'https://evil.example' }), 4403, 'origin_not_allowed'],
+    ['a malformed id', () => talk(terminal(undefined, 'x')), 4404, 'not_found'],
+    ['an environment that is not there', () => talk(terminal(undefined, '0123456789abcdef01234567')), 4404, 'not_found'],
+    ['a session that is not there', () => talk(terminal(`token=${user.token}&session_id=${'0'.repeat(24)}`)), 4404, 'not_found'],
+    ['a bad size', () => talk(terminal(`token=${user.token}&cols=0`)), 4404, 'bad_resize'],
+  ] as const)('refuses %s', async (_what, connect, code, error) => {
+    const conversation = connect();
+    expect(await conversation.over).toBe(code);
+    if (error !== null) expect(conversation.messages).toEqual([expect.objectContaining({ type: 'error', code: error })]);
+  });
+
+  it("refuses another user's environment as an absent one", async () => {
+    const other = await api.user('stranger');
+    const conversation = talk(terminal(`token=${other.token}`));
+    expect(await conversation.over).toBe(4404);
+    expect(conversation.messages[0]).toMatchObject({ code: 'not_found' });
+  });
+
+  it('answers with its own subprotocol, never with the credential', async () => {
+    const conversation = talk(terminal(''), ['devpocket.v1.json', `bearer.${user.token}`], { origin: 'https://app.example' });
+    const welcome = await said(conversation, 'welcome');
+    expect(conversation.socket.protocol).toBe('devpocket.v1.json');
+    expect(welcome).toMatchObject({
+      resumed: false,
+      gap: 0,
+      seq: 0,
+      replay_until: 0,
+      input_seq: 0,
+      cols: 80,
+      rows: 24,
+      environment: { id, name: 'one', template: 'ubuntu', status: 'running' },
+    });
+    conversation.socket.close();
+    await conversation.over;
+  });
+
+  it('types, echoes, resizes and tells mistakes without closing', async () => {
+    const conversation = await open();
+    const send = (message: unknown): void =>
+      conversation.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+    send({ type: 'input', data: 'echo hi\n', seq: 8 });
+    await said(conversation, 'input_ack');
+    send({ type: 'ping', id: 'p1' });
+    expect(await said(conversation, 'pong')).toEqual({ type: 'pong', id: 'p1' });
+    send({ type: 'dance' });
+    send({ type: 'resize', cols: 0, rows: 1 });
+    send({ type: 'input', data: 'x', seq: 20 });
+    await eventually(() => Promise.resolve(conversation.messages.filter(({ type }) => type === 'error').length === 3));
+    expect(conversation.messages.filter(({ type }) => type === 'error').map(({ code }) => code)).toEqual([
+      'unknown_type',
+      'bad_resize',
+      'input_gap',
+    ]);
+    send('exit 4\n');
+    expect(await conversation.over).toBe(1000);
+    expect(await said(conversation, 'exit')).toEqual({ type: 'exit', code: 4, signal: null, reason: 'exited' });
+    expect(conversation.messages.map(({ type, data }) => (type === 'output' ? String(data) : '')).join('')).toContain('hi\r\n');
+  });
+
+  it('lets exactly one of two racing sockets in by a ticket', async () => {
+    const answer = await user.client.request('POST', '/tickets', { purpose: 'terminal', environment_id: id });
+    const ticket = isRecord(answer) ? String(answer.ticket) : '';
+    const both = [talk(terminal(`ticket=${ticket}`)), talk(terminal(`ticket=${ticket}`))];
+    const loser = await Promise.race(both.map(async (conversation) => [await conversation.over, conversation] as const));
+    expect(loser[0]).toBe(4401);
+    const winner = both.find((conversation) => conversation !== loser[1]);
+    expect(winner && (await said(winner, 'welcome'))).toMatchObject({ type: 'welcome' });
+    winner?.socket.close();
+    await winner?.over;
+  });
+
+  it('gives the old socket of a client that connects again the word, and keeps its place', async () => {
+    const first = await open();
+    const { session_id: session, client_id: client } = await said(first, 'welcome');
+    const others = await Promise.all([1, 2, 3, 4].map(() => open(`token=${user.token}&session_id=${String(session)}`)));
+    const tooMany = talk(terminal());
+    expect(await tooMany.over).toBe(4429);
+    expect(tooMany.messages[0]).toMatchObject({ code: 'too_many_connections' });
+    const again = await open(`token=${user.token}&session_id=${String(session)}&client_id=${String(client)}&after=0`);
+    expect(await first.over).toBe(4408);
+    expect(await said(again, 'welcome')).toMatchObject({ resumed: true, client_id: client });
+    for (const { socket, over } of [...others, again]) {
+      socket.close();
+      await over;
+    }
+    const listed = await user.client.request('GET', `/environments/${id}/terminals`);
+    expect(Array.isArray(listed) && listed.some((one) => isRecord(one) && one.session_id === session)).toBe(true);
+    await user.client.request('DELETE', `/environments/${id}/terminals/${String(session)}`);
+  });
+
+  it('streams logs, and ends when it should', async () => {
+    const path = `/api/v1/ws/logs/${id}?token=${user.token}`;
+    const once = talk(`${path}&follow=false`);
+    expect(await once.over).toBe(1000);
+    expect(once.messages.map(({ type }) => type)).toEqual([...once.messages.slice(1).map(() => 'log'), 'caught_up']);
+    const wrong = talk(`${path}&lines=0`);
+    expect(await wrong.over).toBe(4404);
+    const large = talk(path);
+    await said(large, 'caught_up');
+    large.socket.send('x'.repeat(1_048_577));
+    expect(await large.over).toBe(1009);
+  });
+
+  it('closes what a credential opened when it ends, and what an environment had when it goes', async () => {
+    const guest = await api.user('guest');
+    const own = await running(guest, 'mine');
+    const conversation = talk(terminal(`token=${guest.token}`, own));
+    await said(conversation, 'welcome');
+    await guest.client.request('POST', '/auth/logout');
+    expect(await conversation.over).toBe(4401);
+    expect(conversation.messages.at(-1)).toMatchObject({ code: 'session_revoked' });
+
+    const owner = await api.user('owner');
+    const doomed = await running(owner, 'doomed');
+    const attached = talk(terminal(`token=${owner.token}`, doomed));
+    await said(attached, 'welcome');
+    await owner.client.request('POST', `/environments/${doomed}/stop`);
+    expect(await attached.over).toBe(4410);
+    expect(await said(attached, 'exit')).toMatchObject({ reason: 'environment_stopped' });
+    await eventually(async () => (await owner.client.environment(doomed)).status === 'stopped');
+    const late = talk(terminal(`token=${owner.token}`, doomed));
+    expect(await late.over).toBe(4409);
+    expect(late.messages[0]).toMatchObject({ code: 'environment_not_running', status: 'stopped' });
+  });
+
+  it('tells everybody to come back when the server restarts', async () => {
+    const conversation = await open();
+    await api.restart();
+    expect(await conversation.over).toBe(1012);
+    const goodbye = conversation.messages.find(({ code }) => code === 'restarting');
+    expect(Number(goodbye?.retry_after_ms)).toBeGreaterThanOrEqual(200);
+    expect(Number(goodbye?.retry_after_ms)).toBeLessThanOrEqual(3000);
+  });
+});
