@@ -70,29 +70,29 @@ const listIndexes: Handler = (state, request) => {
   const namespace = request.namespace;
   const collection = state.catalog.find(namespace);
   if (!collection) throw new MongoError(26, `ns does not exist: ${namespace}`);
-  return startList(
-    state,
-    request,
-    namespace,
-    collection.indexes.map(({ spec }) => spec),
-  );
+  const specs = collection.indexes.map(({ spec }) => spec);
+  return startList(state, request, namespace, specs);
 };
 
+/** All of the wanted indexes, or none. */
 const createIndexes: Handler = (state, request) => {
   const namespace = request.namespace;
   const specs = request.documents('indexes').map(normalize);
   if (specs.length === 0) throw new MongoError(2, 'Must specify at least one index to create');
   const existing = state.catalog.find(namespace);
   const collection = existing ?? state.catalog.create(namespace);
-  const numIndexesBefore = collection.indexes.length;
-  for (const spec of specs) if (!isThere(collection, spec)) state.catalog.createIndex(collection, spec);
-  const numIndexesAfter = collection.indexes.length;
-  const news = numIndexesAfter > numIndexesBefore || !existing;
-  return {
-    numIndexesBefore,
-    numIndexesAfter,
-    ...(news ? { createdCollectionAutomatically: !existing } : { note: 'all indexes already exist' }),
-  };
+  const before = [...collection.indexes];
+  try {
+    for (const spec of specs) if (!isThere(collection, spec)) state.catalog.createIndex(collection, spec);
+  } catch (error) {
+    for (const index of [...collection.indexes]) if (!before.includes(index)) state.catalog.dropIndex(collection, index);
+    if (!existing) state.catalog.drop(collection);
+    throw error;
+  }
+  const [numIndexesBefore, numIndexesAfter] = [before.length, collection.indexes.length];
+  const made = !existing || numIndexesAfter > numIndexesBefore;
+  const outcome = made ? { createdCollectionAutomatically: !existing } : { note: 'all indexes already exist' };
+  return { numIndexesBefore, numIndexesAfter, ...outcome };
 };
 
 /** @throws MongoError 2, 9, 14, 67 or 197 for what is not accepted */
@@ -177,23 +177,10 @@ const explain: Handler = (state, outer) => {
   const plan = choosePlan(collection, query);
   const direction = plan.backward ? 'backward' : 'forward';
   const { index } = plan;
-  const source: Plain = index
-    ? {
-        stage: 'FETCH',
-        inputStage: {
-          stage: 'IXSCAN',
-          keyPattern: index.spec.get('key')!,
-          indexName: index.name,
-          isMultiKey: index.multikey,
-          direction,
-        },
-      }
-    : { stage: 'COLLSCAN', direction };
-  const queryPlanner = {
-    namespace,
-    winningPlan: plan.sorted ? source : { stage: 'SORT', inputStage: source },
-    rejectedPlans: [],
-  };
+  const scan = index && { keyPattern: index.spec.get('key')!, indexName: index.name, isMultiKey: index.multikey, direction };
+  const source: Plain = scan ? { stage: 'FETCH', inputStage: { stage: 'IXSCAN', ...scan } } : { stage: 'COLLSCAN', direction };
+  const winningPlan = plan.sorted ? source : { stage: 'SORT', inputStage: source };
+  const queryPlanner = { namespace, winningPlan, rejectedPlans: [] };
   if (outer.text('verbosity') === 'queryPlanner') return { queryPlanner };
   const tally = { keys: 0, docs: 0 };
   let nReturned = 0;

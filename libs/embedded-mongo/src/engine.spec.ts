@@ -145,6 +145,12 @@ describe('a failed index', () => {
     expect(index({ a: 1 }, { unique: true })).toMatchObject({ ok: 0, code: 11000, keyPattern: { a: 1 }, keyValue: { a: 1 } });
     expect((ask({ listIndexes: 'things' }) as { cursor: { firstBatch: unknown } }).cursor.firstBatch).toHaveLength(1);
     expect(insert({ _id: 3, a: 1 })).toEqual({ n: 1, ok: 1 });
+    const both = [
+      { key: { b: 1 }, name: 'good' },
+      { key: { a: 1 }, name: 'bad', unique: true },
+    ];
+    expect(ask({ createIndexes: 'things', indexes: both })).toMatchObject({ ok: 0, code: 11000 });
+    expect((ask({ listIndexes: 'things' }) as { cursor: { firstBatch: unknown } }).cursor.firstBatch).toHaveLength(1);
   });
 });
 

@@ -181,7 +181,7 @@ function sameSet(one: readonly Value[], other: readonly Value[]): boolean {
 
 /** But for what MongoDB's text says first when a read fails that had begun. */
 function alike(real: Value, ours: Value): boolean {
-  const text = real.get('errmsg')?.text.replace(/^Executor error during .*? :: caused by :: /, '');
+  const text = real.get('errmsg')?.text.replace(/^((Executor error|error while) .*? :: caused by :: )+/, '');
   const plain =
     text === undefined ? real : document(real.fields.map((field) => (field[0] === 'errmsg' ? ['errmsg', value(text)] : field)));
   return plain.same(ours);
