@@ -22,6 +22,7 @@ import {
   networkArguments,
   profile,
   ROOT_SETUP,
+  SLIRP_RESOLVER,
 } from './sandbox';
 
 /** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
@@ -278,7 +279,7 @@ export class HostEnvironment {
     const child = spawn(file, args, {
       cwd: '/',
       env: { PATH: SEARCH_PATH },
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', ...Array<'pipe'>(9).fill('pipe')],
     });
     const { passwd, group } = accounts(uid ?? process.getuid?.() ?? 65534);
     const give = (fd: number, text: string): void => {
@@ -290,6 +291,7 @@ export class HostEnvironment {
     give(FD.group, group);
     give(FD.profile, profile(spec.environmentVariables));
     give(FD.hosts, hosts(spec.name));
+    give(FD.resolver, SLIRP_RESOLVER);
     this.readLines(child, 'stdout', 'info', spec.incarnation);
     this.readLines(child, 'stderr', 'error', spec.incarnation);
     let info = '';

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { type HostSpec } from './host-protocol';
 
 /** Descriptors that the sandbox's set-up reads and writes. */
-export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8 } as const;
+export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8, resolver: 9 } as const;
 
 /** Of /etc only what programs need to find names, certificates, libraries and the time zone. */
 const ETC = [
@@ -56,7 +56,7 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan):
     ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].flatMap(systemFolder),
     ...bind('/opt'),
     ...ETC.flatMap(bind),
-    ...(spec.network === 'none' ? [] : bind('/etc/resolv.conf')),
+    ...resolver(spec.network),
     '--ro-bind-data',
     String(FD.passwd),
     '/etc/passwd',
@@ -98,6 +98,15 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan):
     'devpocket',
     ...spec.startupCommands,
   ];
+}
+
+/** slirp4netns answers name look-ups at an address of its own; the machine's resolver may listen on loopback only. */
+export const SLIRP_RESOLVER = 'nameserver 10.0.2.3\n';
+
+function resolver(network: HostSpec['network']): readonly string[] {
+  if (network === 'none') return [];
+  if (network === 'slirp4netns') return ['--ro-bind-data', String(FD.resolver), '/etc/resolv.conf'];
+  return existsSync('/etc/resolv.conf') ? ['--ro-bind', '/etc/resolv.conf', '/etc/resolv.conf'] : [];
 }
 
 /** On a merged system these are links into /usr. */
