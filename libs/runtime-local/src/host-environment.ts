@@ -1,8 +1,6 @@
 import { type Sighting, type TerminalExit } from '@devpocket/runtime';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { opendir, lstat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { type Writable } from 'node:stream';
 import { SEARCH_PATH } from './search-path';
 import { type Capabilities } from './capabilities';
@@ -10,7 +8,9 @@ import { type Cgroups } from './cgroup';
 import { HostSession, openJoined, openPlain } from './host-session';
 import { type HostSpec } from './host-protocol';
 import { type EnvironmentState, type Layout, readState, writeState } from './layout';
+import { folderBytes } from './folder-size';
 import { LogWriter } from './log-file';
+import { childrenOf, markedPids, namespacePids, signal } from './processes';
 import {
   accounts,
   BASE_VARIABLES,
@@ -493,75 +493,9 @@ export class HostEnvironment {
   }
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // it has ended meanwhile
-  }
-}
-
-function childrenOf(pid: number): readonly number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  } catch {
-    return []; // it has ended meanwhile
-  }
-}
-
 function freeUid(layout: Layout): number {
   const taken = new Set(readdirSync(layout.environments).map((id) => readState(layout, id)?.uid));
   let uid = FIRST_UID;
   while (taken.has(uid)) uid += 1;
   return uid;
-}
-
-function allPids(): readonly string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-}
-
-/** Processes whose pid namespace is that of `target`. */
-function namespacePids(target: number): readonly number[] {
-  const own = namespaceOf(String(target));
-  return own === null
-    ? []
-    : allPids()
-        .filter((pid) => namespaceOf(pid) === own)
-        .map(Number);
-}
-
-function namespaceOf(pid: string): string | null {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return null;
-  }
-}
-
-/** Processes that bear the environment's mark in their variables: how plain ones are found again. */
-function markedPids(environmentId: string): readonly number[] {
-  if (process.platform !== 'linux') return [];
-  return allPids()
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`DEVPOCKET_ENVIRONMENT=${environmentId}`);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-/** Bytes on disk below a folder; links are counted, not followed. */
-async function folderBytes(folder: string): Promise<number> {
-  let bytes = 0;
-  const walk = async (path: string): Promise<void> => {
-    for await (const entry of await opendir(path)) {
-      const file = join(path, entry.name);
-      if (entry.isDirectory()) await walk(file).catch(() => undefined);
-      else bytes += (await lstat(file).catch(() => null))?.blocks ?? 0;
-    }
-  };
-  await walk(folder).catch(() => undefined);
-  return bytes * 512;
 }
