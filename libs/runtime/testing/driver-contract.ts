@@ -1,0 +1,171 @@
+import { type EnvironmentSpec, type LogEvent, type Place, type RuntimeDriver, type Sighting, type TerminalChannel } from '../src';
+
+/** How a driver's spec brings one up; `reopen` is what the next server would do. */
+export interface DriverHarness {
+  readonly driver: RuntimeDriver;
+  reopen(): Promise<RuntimeDriver>;
+  close(): Promise<void>;
+}
+
+const ID = '0123456789abcdef0123abcd';
+const PLACE: Place = { environmentId: ID, userId: 'u', clusterId: null };
+
+function specOf(incarnation: number, startupCommands: readonly string[] = []): EnvironmentSpec {
+  const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
+  return {
+    ...PLACE,
+    incarnation,
+    name: 'contract',
+    image: '',
+    defaultPort: null,
+    resources,
+    environmentVariables: {},
+    startupCommands,
+    soleUser: false,
+  };
+}
+
+async function until<T>(look: () => Promise<T | null> | T | null): Promise<T> {
+  const end = performance.now() + 15_000;
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    if (performance.now() > end) throw new Error('not within 15 s');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Collects what a terminal prints. */
+function listen(channel: TerminalChannel): { text: () => string } {
+  let text = '';
+  channel.attach((chunk) => (text += chunk.toString('utf8')));
+  return { text: () => text };
+}
+
+/** What every driver promises, the fake as well as the real ones. */
+export function describeDriverContract(name: string, open: () => Promise<DriverHarness>): void {
+  describe(`the contract of drivers, kept by ${name}`, () => {
+    let harness: DriverHarness;
+    let driver: RuntimeDriver;
+    beforeEach(async () => {
+      harness = await open();
+      ({ driver } = harness);
+    });
+    afterEach(() => harness.close());
+
+    const reach = (seen: Sighting['seen']): Promise<Sighting> =>
+      until(async () => {
+        const sighting = await driver.look(PLACE);
+        return sighting.seen === seen ? sighting : null;
+      });
+
+    async function logs(query: { lines?: number; after?: string | null } = {}): Promise<LogEvent[]> {
+      const events: LogEvent[] = [];
+      const asked = { lines: query.lines ?? 1000, since: null, after: query.after ?? null, follow: false };
+      for await (const event of driver.logs(PLACE, asked, new AbortController().signal)) events.push(event);
+      return events;
+    }
+
+    it('starts, stops and removes, each as often as it is asked', async () => {
+      expect(await driver.look(PLACE)).toEqual({ seen: 'absent' });
+      await driver.start(specOf(1));
+      await driver.start(specOf(1));
+      expect(await reach('running')).toMatchObject({ incarnation: 1, startupFailed: null });
+      expect(await driver.list()).toEqual([expect.objectContaining({ environmentId: ID })]);
+      await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
+      await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
+      expect(await reach('stopped')).toMatchObject({ incarnation: 1, reason: null });
+      await driver.destroy(PLACE);
+      await driver.destroy(PLACE);
+      expect(await driver.look(PLACE)).toEqual({ seen: 'absent' });
+      expect(await driver.list()).toEqual([]);
+    });
+
+    it('acts on the incarnation that it is told and on no newer one', async () => {
+      await driver.start(specOf(2));
+      await reach('running');
+      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
+      expect(await driver.look(PLACE)).toMatchObject({ seen: 'running', incarnation: 2 });
+      await driver.start(specOf(3));
+      expect(
+        await until(async () => {
+          const sighting = await driver.look(PLACE);
+          return sighting.seen === 'running' && sighting.incarnation === 3 ? sighting : null;
+        }),
+      ).toMatchObject({ incarnation: 3 });
+    });
+
+    it('runs startup commands at the first start only, and logs them', async () => {
+      await driver.start(specOf(1, ['echo hello', 'exit 3']));
+      expect(await reach('running')).toMatchObject({ startupFailed: expect.stringContaining('exit 3') as string });
+      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
+      await reach('stopped');
+      await driver.start(specOf(2, ['echo hello']));
+      await reach('running');
+      const lines = (await logs()).flatMap((event) => (event.type === 'log' ? [event] : []));
+      expect(lines.filter(({ source }) => source === 'startup').map(({ message }) => message)).toEqual(['hello']);
+      const [first, second] = lines;
+      expect(await logs({ after: first?.cursor ?? null, lines: 1 })).toEqual([second]);
+      expect(await logs({ lines: 1 })).toEqual([lines.at(-1)]);
+      await expect(logs({ after: '999999' })).rejects.toMatchObject({ kind: 'invalid' });
+    });
+
+    it('gives a terminal that echoes, has a size and ends with a code', async () => {
+      await expect(driver.openTerminal(PLACE, { sessionId: 'none', cols: 80, rows: 24 })).rejects.toMatchObject({ kind: 'gone' });
+      await driver.start(specOf(1));
+      await reach('running');
+      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const heard = listen(channel);
+      expect([channel.start, channel.kept, channel.inputMarks.size]).toEqual([0, 0, 0]);
+      await channel.resize({ cols: 100, rows: 30 });
+      await channel.write(Buffer.from('stty size\n'));
+      await until(() => (heard.text().includes('30 100') ? true : null));
+      await channel.write(Buffer.from('exit 5\n'));
+      expect(await channel.ended).toEqual({ code: 5, signal: null, reason: 'exited' });
+      await expect(channel.write(Buffer.from('x'))).rejects.toMatchObject({ kind: 'gone' });
+    });
+
+    it('ends terminals with the environment, and says so', async () => {
+      await driver.start(specOf(1));
+      await reach('running');
+      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      listen(channel);
+      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
+      expect(await channel.ended).toMatchObject({ reason: 'environment_stopped' });
+    });
+
+    it('takes numbered input once, also from the next server, whose output goes on where it was', async () => {
+      await driver.start(specOf(1));
+      await reach('running');
+      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const heard = listen(channel);
+      const line = Buffer.from('echo on""ce\n');
+      const mark = { clientId: 'phone', seq: line.length };
+      await channel.write(line, mark);
+      await channel.write(line, mark);
+      await until(() => (heard.text().includes('once') || heard.text().includes('on""ce\r\non""ce') ? true : null));
+      if (!driver.durableTerminals) return;
+      driver = await harness.reopen();
+      const [record] = await driver.terminals(PLACE);
+      expect(record).toMatchObject({ sessionId: 'one', exit: null });
+      const adopted = await driver.adoptTerminal(PLACE, 'one');
+      const again = listen(adopted);
+      expect(adopted.inputMarks.get('phone')).toBe(line.length);
+      await adopted.write(line, mark);
+      const next = Buffer.from('stty size\n');
+      await adopted.write(next, { clientId: 'phone', seq: line.length + next.length });
+      await until(() => (again.text().includes('24 80') ? true : null));
+      expect(again.text().startsWith(heard.text())).toBe(true);
+      expect(again.text().match(/^on(?:"")?ce\r?$/gm)).toHaveLength(1);
+    });
+
+    it('reads usage of what runs, and of nothing else', async () => {
+      expect((await driver.usage([PLACE])).size).toBe(0);
+      await driver.start(specOf(1));
+      await reach('running');
+      const usage = (await driver.usage([PLACE])).get(ID);
+      expect(usage?.memoryBytes).toBeGreaterThan(0);
+      expect(usage?.cpuMillis).toBeGreaterThanOrEqual(0);
+    });
+  });
+}
