@@ -47,14 +47,14 @@ function byte(value: number): void {
   scratch[used++] = value;
 }
 
-/** Bytes that end with 00; a 00 within them is written 00 FF. */
+/** Bytes that end with 00; 00 and 01 within them are written 01 01 and 01 02, so that no such string begins another. */
 function terminated(bytes: Buffer): void {
   room(bytes.length * 2 + 1);
-  if (!bytes.includes(0)) used += bytes.copy(scratch, used);
+  if (!bytes.includes(0) && !bytes.includes(1)) used += bytes.copy(scratch, used);
   else
     for (const each of bytes) {
-      scratch[used++] = each;
-      if (each === 0) scratch[used++] = 0xff;
+      if (each <= 1) scratch[used++] = 1;
+      scratch[used++] = each <= 1 ? each + 1 : each;
     }
   scratch[used++] = 0;
 }

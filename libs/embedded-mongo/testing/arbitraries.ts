@@ -70,7 +70,7 @@ export const number: fc.Arbitrary<Value> = fc.oneof(
 );
 
 const text = fc.oneof(
-  fc.constantFrom('', 'a', 'b', 'ab', 'a\0', 'a\0b', 'é', '\u{1d4b3}', '$a', 'A', 'aa'),
+  fc.constantFrom('', 'a', 'b', 'ab', 'a\0', 'a\0b', 'a\u0001', 'a\0\u0001', 'é', '\u{1d4b3}', '$a', 'A', 'aa'),
   fc.string({ unit: 'binary', maxLength: 4 }).filter((each) => !each.includes('\uFFFD')),
 );
 
