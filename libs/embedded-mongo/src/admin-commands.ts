@@ -1,4 +1,5 @@
 import { ACCEPTED, accepts } from './accepted';
+import { databaseOf } from './catalog';
 import { type Collection } from './collection';
 import { MongoError, Refusal } from './errors';
 import { matches, parseFilter, type Filter } from './filter';
@@ -38,6 +39,9 @@ const create: Handler = (state, request) => {
 };
 
 const dropDatabase: Handler = (state, request) => {
+  if (request.argument.number !== 1) throw new Refusal(5255100, "Have to pass 1 as 'drop' parameter");
+  if (['admin', 'config', 'local'].includes(request.db))
+    throw new MongoError(20, `Dropping the '${request.db}' database is prohibited.`);
   for (const collection of state.catalog.all(request.db)) state.catalog.drop(collection);
   return {};
 };
@@ -45,7 +49,7 @@ const dropDatabase: Handler = (state, request) => {
 const listDatabases: Handler = (state, request) => {
   if (request.db !== 'admin') throw new MongoError(13, 'listDatabases may only be run against the admin database.');
   if (!request.flag('nameOnly')) throw new Refusal(238, 'listDatabases is supported with nameOnly: true');
-  const names = state.catalog.all().map(({ namespace }) => namespace.slice(0, namespace.indexOf('.')));
+  const names = state.catalog.all().map(({ namespace }) => databaseOf(namespace));
   return { databases: [...new Set(names)].sort().map((name) => ({ name })) };
 };
 
@@ -62,8 +66,7 @@ const listCollections: Handler = (state, request) => {
 };
 
 function startList(state: State, request: Request, namespace: string, list: readonly Value[]): Plain {
-  const cursor = new Fields(request.document('cursor') ?? document([]), `${request.where}.cursor`);
-  return state.cursors.start(namespace, list.values(), cursor.count('batchSize'), true, list.length);
+  return state.cursors.start(namespace, list.values(), request.batchSizeOfCursor(), true, list.length);
 }
 
 const listIndexes: Handler = (state, request) => {
@@ -110,8 +113,8 @@ function normalize(spec: Value): Value {
   const partial = fields.document('partialFilterExpression');
   if (partial && !isConjunction(parseFilter(partial))) throw new Refusal(67, 'Expression not supported in partial index');
   const expire = spec.get('expireAfterSeconds');
-  if (expire && !(expire.number >= 0 && expire.number <= 2 ** 31 - 1))
-    throw new Refusal(67, "TTL index 'expireAfterSeconds' option must be numeric and within an acceptable range");
+  if (expire && !(expire.type === T.INT && expire.number >= 0))
+    throw new Refusal(67, "'expireAfterSeconds' must be an int and not negative");
   if (expire && key.fields.length > 1) throw new Refusal(67, 'TTL indexes are single-field indexes');
   const others = spec.fields.filter(([option]) => option !== 'key' && option !== 'name');
   return document([['v', value(2)], ['key', key], ['name', value(name)], ...others]);
@@ -119,6 +122,7 @@ function normalize(spec: Value): Value {
 
 function checkKey(key: Value): void {
   if (key.fields.length === 0) throw new MongoError(67, 'Index keys cannot be empty.');
+  if (key.fields.length > 32) throw new MongoError(13103, 'too many compound keys');
   for (const [path, { isNumber, type, number }] of key.fields) {
     if (!isNumber || type === T.DECIMAL || Math.abs(number) !== 1)
       throw new Refusal(67, `Values in the index key pattern can be only 1 and -1, in '${path}'`);
@@ -143,6 +147,7 @@ function isThere(collection: Collection, spec: Value): boolean {
     if (its === name) throw new Refusal(86, `An existing index has the same name as the requested index: ${render(there)}`);
     if (alike) throw new Refusal(85, `Index already exists with a different name: ${its}`);
   }
+  if (collection.indexes.length >= 64) throw new MongoError(67, `add index fails, too many indexes for ${collection.namespace}`);
   return false;
 }
 

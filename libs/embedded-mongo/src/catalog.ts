@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { Collection, Index, stored } from './collection';
+import { MongoError } from './errors';
 import { type Value, value } from './value';
+
+export function databaseOf(namespace: string): string {
+  return namespace.slice(0, namespace.indexOf('.'));
+}
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL UNIQUE, uuid BLOB NOT NULL);
@@ -78,7 +83,14 @@ export class Catalog {
     return this.collections.get(namespace);
   }
 
+  /** @throws MongoError 13297 when there is a database whose name differs in case only */
   create(namespace: string): Collection {
+    const db = databaseOf(namespace);
+    const other = this.all()
+      .map((each) => databaseOf(each.namespace))
+      .find((each) => each !== db && each.toLowerCase() === db.toLowerCase());
+    if (other !== undefined)
+      throw new MongoError(13297, `db already exists with different case already have: [${other}] trying to create [${db}]`);
     this.begin();
     const uuid = randomBytes(16);
     uuid[6] = (uuid[6]! & 0x0f) | 0x40;

@@ -3,7 +3,7 @@ import { MongoError } from './errors';
 import { type Query } from './plan';
 import { parseProjection } from './projection';
 import { queryOf, run } from './query';
-import { Fields, type Request, required } from './request';
+import { type Request, required } from './request';
 import { type Handler } from './state';
 import { T, type Value } from './value';
 
@@ -26,11 +26,10 @@ const find: Handler = (state, request) => {
 
 const aggregate: Handler = (state, request) => {
   const namespace = request.namespace;
-  const cursor = request.document('cursor');
-  if (!cursor) throw new MongoError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
+  if (!request.document('cursor'))
+    throw new MongoError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
   const documents = runPipeline(state.catalog.find(namespace), request.list('pipeline'));
-  const batchSize = new Fields(cursor, 'aggregate.cursor').count('batchSize');
-  return state.cursors.start(namespace, documents, batchSize);
+  return state.cursors.start(namespace, documents, request.batchSizeOfCursor());
 };
 
 const getMore: Handler = (state, request) => {

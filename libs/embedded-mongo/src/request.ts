@@ -83,6 +83,8 @@ export class Request extends Fields {
       if (!accepted.includes(name)) throw unknown(command, name);
       use(`command.${command}`, name);
     }
+    const session = this.document('lsid');
+    if (session && session.get('id')?.type !== T.BINARY) throw new Refusal(14, `BSON field '${command}.lsid.id' must be a UUID`);
     this.checkWriteConcern();
   }
 
@@ -95,6 +97,14 @@ export class Request extends Fields {
           : name === 'j';
       if (!fits) throw new Refusal(2, `the write concern's ${name} is not supported here`);
     }
+  }
+
+  /** The first batch that the command's `cursor` asks for. */
+  batchSizeOfCursor(): number | undefined {
+    const cursor = this.document('cursor');
+    const strange = cursor?.fields.find(([name]) => name !== 'batchSize');
+    if (strange) throw unknown(`${this.where}.cursor`, strange[0]);
+    return cursor && new Fields(cursor, `${this.where}.cursor`).count('batchSize');
   }
 
   /** `database.collection`, from the command's own argument. */
