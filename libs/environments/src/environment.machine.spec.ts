@@ -66,6 +66,12 @@ describe('the status', () => {
     expect(show(wanted('running', 2), { ...NOTHING_SEEN, ranOnce: true }).status).toBe('starting');
   });
 
+  it('is stopping after a stop during a start, until a look has shown that nothing runs', () => {
+    const stop = withWish({ wanted: wanted('running'), observed: NOTHING_SEEN }, wanted('stopped'));
+    expect(stop.shown.status).toBe('stopping');
+    expect(show(stop.wanted, observe(stop.observed, { seen: 'absent' }, stop.wanted)).status).toBe('stopped');
+  });
+
   it('keeps its word while the runtime does not answer', () => {
     const running = begun(1, { seen: 'running', incarnation: 1, ranOnce: true });
     expect(show(wanted('running'), { ...running, unreachableSince: new Date() })).toMatchObject({

@@ -178,8 +178,14 @@ export function withWish(
   wish: Wanted,
 ): { readonly wanted: Wanted; readonly observed: Observed; readonly shown: Shown } {
   const fresh = wish.generation !== environment.wanted.generation;
-  const observed: Observed = fresh
-    ? { ...environment.observed, phase: 'queued', progress: 0, overdue: null }
-    : { ...environment.observed, overdue: null };
+  const { seen } = environment.observed;
+  // A start may be under way that was not recorded yet: it counts as stopping until a look has shown that nothing runs.
+  const stops = wish.desired === 'stopped' && aimOf(environment.wanted, environment.observed) === 'running' && !ALIVE.has(seen);
+  const observed: Observed = {
+    ...environment.observed,
+    overdue: null,
+    ...(fresh ? { phase: 'queued' as const, progress: 0 } : {}),
+    ...(stops ? { seen: 'stopping' as const, incarnation: wish.generation } : {}),
+  };
   return { wanted: wish, observed, shown: show(wish, observed) };
 }

@@ -9,7 +9,7 @@ import { EnvironmentRecord } from './environment.schema';
 
 export type NewEnvironment = Omit<
   Environment,
-  'id' | 'statusVersion' | 'updatedAt' | 'startedAt' | 'lastAccessed' | 'lastActivityAt' | 'keepUntil' | 'usage'
+  'id' | 'holdsPlace' | 'statusVersion' | 'updatedAt' | 'startedAt' | 'lastAccessed' | 'lastActivityAt' | 'keepUntil' | 'usage'
 > & {
   readonly idempotencyScope: string | null;
 };
@@ -158,7 +158,7 @@ export class EnvironmentRepository {
   }
 
   /**
-   * Writes a wish if the environment still is as it was read. Becoming active takes a place, ceasing to be gives it back, being
+   * Writes a wish if the environment still is as it was read. With `limits` it takes a place, ceasing to be gives it back, being
    * deleted gives back the name as well: all in this one write.
    */
   async wish(
@@ -168,9 +168,8 @@ export class EnvironmentRepository {
     edit: { readonly planAutoStopMinutes?: number | null; readonly planLongestRunMinutes?: number | null } = {},
   ): Promise<Environment | Conflict> {
     const now = this.clock.now();
-    const becomes = isActive(next.shown.status) && !isActive(before.shown.status);
     for (;;) {
-      const place = becomes && limits ? freePlace((await this.places(before.userId)).active, limits.active) : undefined;
+      const place = limits ? freePlace((await this.places(before.userId)).active, limits.active) : undefined;
       if (place === null) return 'active_limit';
       const update: UpdateQuery<EnvironmentRecord> = {
         $set: {
@@ -404,6 +403,7 @@ function must(record: EnvironmentRecord): Environment {
     wanted: record.wanted,
     observed: record.observed,
     shown: record.shown,
+    holdsPlace: record.active_slot !== undefined,
     statusVersion: record.status_version,
     since: record.since,
     progressAt: record.progress_at,

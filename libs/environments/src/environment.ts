@@ -83,6 +83,8 @@ export interface Environment {
   readonly wanted: Wanted;
   readonly observed: Observed;
   readonly shown: Shown;
+  /** Does it hold a place of the plan's `active`? */
+  readonly holdsPlace: boolean;
   readonly statusVersion: number;
   /** When the status that is shown began, moved on by the time that the runtime was unreachable. */
   readonly since: Date;

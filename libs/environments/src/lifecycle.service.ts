@@ -4,7 +4,7 @@ import { PLAN_LIMITS } from '@devpocket/users';
 import { type Environment, type Status, type Wanted } from './environment';
 import { EnvironmentEvents } from './environment-events';
 import { environmentNotFound, invalidState, limitReached } from './environment.errors';
-import { isActive, withWish } from './environment.machine';
+import { withWish } from './environment.machine';
 import { EnvironmentRepository } from './environment.repository';
 import { EnvironmentReconciler } from './environment.reconciler';
 
@@ -93,7 +93,8 @@ export class LifecycleService {
     if (answer === 'refuse') throw invalidState(status, allowedFor(wish));
     if (answer === 'nothing') return before;
     const next = withWish(before, wishOf(before, wish, why));
-    const limits = plan && isActive(next.shown.status) && !isActive(status) ? PLAN_LIMITS[plan] : null;
+    // By the place that it holds, not by its status: what was found alive after its stop is active without one.
+    const limits = plan && next.wanted.desired === 'running' && !before.holdsPlace ? PLAN_LIMITS[plan] : null;
     const planEdit =
       plan && next.wanted.desired === 'running'
         ? { planAutoStopMinutes: PLAN_LIMITS[plan].autoStopMinutes, planLongestRunMinutes: PLAN_LIMITS[plan].longestRunMinutes }
