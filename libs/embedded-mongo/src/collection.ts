@@ -1,12 +1,17 @@
 import { type DatabaseSync, type StatementSync } from 'node:sqlite';
 import { MongoError } from './errors';
 import { conjuncts, matches, parseFilter, type Filter } from './filter';
-import { encodeEntry, entriesOf, keyFields, type Entry, type KeyField } from './index-keys';
+import { byKey, directedKey, encodeEntry, entriesOf, keyFields, type Entry, type KeyField } from './index-keys';
 import { render } from './render';
 import { document, NULL, T, Value } from './value';
 
+interface Key {
+  readonly key: Buffer;
+  readonly entry: Entry;
+}
+
 /** Index entries by their key as text. */
-type Keys = ReadonlyMap<string, { readonly key: Buffer; readonly entry: Entry }>;
+type Keys = ReadonlyMap<string, Key>;
 
 /** An index as it was created, and its table. */
 export class Index {
@@ -47,7 +52,7 @@ export class Index {
 
   /** The keys under which a document stands here; none if a partial index leaves it out. */
   keys(doc: Value): Keys {
-    const keys = new Map<string, { key: Buffer; entry: Entry }>();
+    const keys = new Map<string, Key>();
     if (this.partial && !matches(this.partial, doc)) return keys;
     const { entries, multikey } = entriesOf(doc, this.fields);
     if (multikey && !this.multikey) {
@@ -72,12 +77,14 @@ export class Index {
   /** @throws MongoError 11000 when the index is unique and has one of the keys, those of `own` aside */
   checkUnique(namespace: string, keys: Keys, own?: Keys): void {
     if (!this.unique) return;
-    for (const [text, { key, entry }] of keys) {
-      if (own?.has(text) || !this.statement('SELECT rid FROM ENTRIES WHERE key = ? LIMIT 1').get(key)) continue;
-      const keyValue = document(this.fields.map(({ name }, at) => [name, entry[at] ?? NULL]));
-      const message = `E11000 duplicate key error collection: ${namespace} index: ${this.name} dup key: ${render(keyValue)}`;
-      throw new MongoError(11000, message, { keyPattern: this.spec.get('key')!, keyValue });
-    }
+    const holder = this.statement('SELECT rid FROM ENTRIES WHERE key = ? LIMIT 1');
+    const taken = [...keys].filter(([text, { key }]) => !own?.has(text) && holder.get(key));
+    if (taken.length === 0) return;
+    // MongoDB tells the first in the order of the index.
+    const [{ entry }] = taken.map(([, each]) => ({ ...each, key: directedKey(each.entry, this.fields) })).sort(byKey) as [Key];
+    const keyValue = document(this.fields.map(({ name }, at) => [name, entry[at] ?? NULL]));
+    const message = `E11000 duplicate key error collection: ${namespace} index: ${this.name} dup key: ${render(keyValue)}`;
+    throw new MongoError(11000, message, { keyPattern: this.spec.get('key')!, keyValue });
   }
 
   /** Whether all that matches a query stands in this index: it does in a partial one when the query says what its filter says. */

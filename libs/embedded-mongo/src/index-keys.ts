@@ -71,13 +71,20 @@ export function encodeEntry(entry: Entry): Buffer {
   return entry.length === 1 ? keyOf(entry[0]) : Buffer.concat(entry.map(keyOf));
 }
 
+/** With the fields' directions: as bytes in the order in which MongoDB keeps or sorts them. */
+export function directedKey(entry: Entry, fields: readonly KeyField[]): Buffer {
+  return Buffer.concat(entry.map((value, at) => (fields[at]!.direction === 1 ? keyOf(value) : descending(keyOf(value)))));
+}
+
+export function byKey(a: { readonly key: Buffer }, b: { readonly key: Buffer }): number {
+  return Buffer.compare(a.key, b.key);
+}
+
 /** Where a document stands in a sort: its lowest entry. */
 export function sortKey(document: Value, fields: readonly KeyField[]): Buffer {
   try {
-    const directed = (value: Value | undefined, at: number): Buffer =>
-      fields[at]!.direction === 1 ? keyOf(value) : descending(keyOf(value));
-    const keys = entriesOf(document, fields).entries.map((entry) => Buffer.concat(entry.map(directed)));
-    return keys.reduce((lowest, key) => (Buffer.compare(key, lowest) < 0 ? key : lowest));
+    const keys = entriesOf(document, fields).entries.map((entry) => ({ key: directedKey(entry, fields) }));
+    return keys.sort(byKey)[0]!.key;
   } catch (error) {
     if (error instanceof MongoError && error.code === 171)
       throw new MongoError(2, 'cannot sort with keys that are parallel arrays');
