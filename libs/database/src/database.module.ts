@@ -2,6 +2,7 @@ import { AppSettings, DatabaseSettings } from '@devpocket/config';
 import { type DynamicModule, Global, Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { type Connection } from 'mongoose';
+import { Installation } from './installation';
 import { DatabaseHandle, openDatabase } from './open-database';
 
 /** Closes the embedded database after everything that used it. */
@@ -51,8 +52,8 @@ export class DatabaseModule {
           }),
         }),
       ],
-      providers: [DatabaseCloser],
-      exports: [handle],
+      providers: [DatabaseCloser, Installation],
+      exports: [handle, Installation],
     };
   }
 }

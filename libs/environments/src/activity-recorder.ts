@@ -8,7 +8,7 @@ const FLUSH_MS = 10_000;
 /** Notes that somebody is at work; cheap enough for every keystroke. Written every 10 s and at shutdown. */
 @Injectable()
 export class ActivityRecorder implements OnApplicationBootstrap, OnModuleDestroy {
-  private pending = new Map<string, Date>();
+  private readonly pending = new Map<string, Date>();
   private readonly connections = new Map<string, number>();
   private readonly loop: Loop;
 
@@ -45,8 +45,9 @@ export class ActivityRecorder implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   async flush(): Promise<void> {
-    const { pending } = this;
-    this.pending = new Map();
-    for (const [id, at] of pending) await this.environments.recordActivity(id, at);
+    for (const [id, at] of this.pending) {
+      await this.environments.recordActivity(id, at);
+      if (this.pending.get(id) === at) this.pending.delete(id);
+    }
   }
 }

@@ -1,4 +1,5 @@
-import { type Environment, type Status } from './environment';
+import { type Environment, type Observed, type Status } from './environment';
+import { isAlive } from './environment.machine';
 
 const MINUTE = 60_000;
 
@@ -33,20 +34,47 @@ export function deadlineOf(environment: Environment, now: Date): Deadline {
   }
 }
 
-/** Milliseconds until the next look. */
-export function nextLookMs(status: Status, sinceMs: number, failures: number): number {
+/** What was seen, with the deadline taken in: a start is given up, a stop or a delete goes on under the name of its lateness. */
+export function withDeadline(environment: Environment, now: Date): Observed {
+  const { observed, wanted } = environment;
+  const deadline = deadlineOf(environment, now);
+  if (deadline === 'start_timeout') {
+    const message = 'It did not start in time';
+    return { ...observed, failure: { generation: wanted.generation, reason: 'start_timeout', message, retryable: true } };
+  }
+  return { ...observed, overdue: deadline === 'stop_timeout' || deadline === 'delete_failed' ? deadline : null };
+}
+
+/** The time in which the runtime did not answer, taken out: it answers again. */
+export function resumed(environment: Environment, now: Date): Environment {
+  const { unreachableSince } = environment.observed;
+  if (!unreachableSince) return environment;
+  const later = (time: Date): Date =>
+    new Date(time.getTime() + Math.max(0, now.getTime() - Math.max(time.getTime(), unreachableSince.getTime())));
+  return {
+    ...environment,
+    observed: { ...environment.observed, unreachableSince: null },
+    since: later(environment.since),
+    progressAt: later(environment.progressAt),
+  };
+}
+
+/** Milliseconds until the next look. What is given up or stopped and still alive is on its way out. */
+export function nextLookMs(status: Status, { seen }: Pick<Observed, 'seen'>, sinceMs: number, failures: number): number {
   if (failures > 0) return Math.min(30_000, 250 * 2 ** Math.min(failures - 1, 7));
+  const soon = sinceMs < 10_000 ? 50 : 1_000;
   switch (status) {
     case 'creating':
     case 'starting':
     case 'stopping':
     case 'deleting':
-      return sinceMs < 10_000 ? 50 : 1_000;
+      return soon;
     case 'running':
       return 3_000;
     case 'stopped':
     case 'error':
-      return 300_000;
+      // For a moment longer, for the sake of a start that was under way.
+      return isAlive(seen) ? soon : sinceMs < 10_000 ? 1_000 : 300_000;
   }
 }
 

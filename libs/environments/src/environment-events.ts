@@ -1,9 +1,8 @@
 import { Clock } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
-import { type Environment } from './environment';
+import { type Environment, sameShown } from './environment';
 import { type EnvironmentEvent } from './environment.events';
-import { sameShown } from './environment.repository';
 import { HistoryRepository } from './history.repository';
 
 const CHANNEL = 'event';

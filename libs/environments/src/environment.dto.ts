@@ -27,19 +27,19 @@ const given = (_object: unknown, value: unknown): boolean => value !== undefined
 
 export class ResourcesInput {
   @ApiPropertyOptional({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
-  @IsOptional()
+  @ValidateIf(given)
   @IsString()
   @MaxLength(32)
   cpu?: string;
 
   @ApiPropertyOptional({ type: 'string', example: '1Gi' })
-  @IsOptional()
+  @ValidateIf(given)
   @IsString()
   @MaxLength(32)
   memory?: string;
 
   @ApiPropertyOptional({ type: 'string', example: '5Gi' })
-  @IsOptional()
+  @ValidateIf(given)
   @IsString()
   @MaxLength(32)
   storage?: string;
@@ -68,13 +68,14 @@ export class CreateEnvironmentDto {
   image?: string | null;
 
   @ApiPropertyOptional({ type: ResourcesInput })
-  @IsOptional()
+  @ValidateIf(given)
+  @IsObject()
   @ValidateNested()
   @Type(() => ResourcesInput)
   resources?: ResourcesInput;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'At most 100, 32 KiB in all' })
-  @IsOptional()
+  @ValidateIf(given)
   @IsObject()
   environment_variables?: Record<string, string>;
 

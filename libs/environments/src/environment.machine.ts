@@ -55,7 +55,10 @@ export function aimOf(wanted: Wanted, observed: Observed): Aim {
   return wanted.desired === 'running' && observed.failure?.generation === wanted.generation ? 'ended' : wanted.desired;
 }
 
-const ALIVE: ReadonlySet<Seen> = new Set<Seen>(['starting', 'running', 'stopping', 'failed']);
+/** May something of it run? */
+export function isAlive(seen: Seen): boolean {
+  return seen !== 'absent' && seen !== 'stopped';
+}
 
 /** Of a generation that was begun nothing is left: it ended by itself. Of an older one something still lives. */
 export function sightOf(sighting: Sighting, wanted: Wanted, observed: Observed): Sight {
@@ -88,10 +91,11 @@ export function observe(before: Observed, sighting: Sighting, wanted: Wanted): O
     incarnation,
     phase: running ? 'ready' : further ? sighting.phase : before.phase,
     progress: running ? 100 : further ? sighting.progress : before.progress,
-    begun: current && ALIVE.has(sighting.seen) ? wanted.generation : before.begun,
+    begun: current && isAlive(sighting.seen) ? wanted.generation : before.begun,
     ranOnce: before.ranOnce || running,
     startupFailed: running ? sighting.startupFailed : null,
     unreachableSince: null,
+    overdue: null,
   };
 }
 
@@ -139,7 +143,7 @@ export function show(wanted: Wanted, observed: Observed): Shown {
 }
 
 function statusOf(wanted: Wanted, observed: Observed): Status {
-  const alive = ALIVE.has(observed.seen);
+  const alive = isAlive(observed.seen);
   switch (aimOf(wanted, observed)) {
     case 'deleted':
       return 'deleting';
@@ -180,7 +184,7 @@ export function withWish(
   const fresh = wish.generation !== environment.wanted.generation;
   const { seen } = environment.observed;
   // A start may be under way that was not recorded yet: it counts as stopping until a look has shown that nothing runs.
-  const stops = wish.desired === 'stopped' && aimOf(environment.wanted, environment.observed) === 'running' && !ALIVE.has(seen);
+  const stops = wish.desired === 'stopped' && aimOf(environment.wanted, environment.observed) === 'running' && !isAlive(seen);
   const observed: Observed = {
     ...environment.observed,
     overdue: null,

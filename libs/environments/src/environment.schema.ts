@@ -66,6 +66,10 @@ export class EnvironmentRecord {
   @Prop({ type: Number, required: true })
   status_version!: number;
 
+  /** Grows with every write of what is wanted or seen: what compare-and-set compares. */
+  @Prop({ type: Number, required: true })
+  revision!: number;
+
   @Prop({ type: Date, required: true })
   since!: Date;
 
@@ -203,3 +207,24 @@ export class MetricRecord {
 export const MetricSchema = SchemaFactory.createForClass(MetricRecord);
 MetricSchema.index({ environment_id: 1, timestamp: 1 });
 MetricSchema.index({ timestamp: 1 }, { expireAfterSeconds: 30 * 86_400 });
+
+/** What a runtime holds without a record of it. */
+@Schema({ collection: 'orphans', versionKey: false, strict: 'throw' })
+export class OrphanRecord {
+  /** The environment's. */
+  _id!: Types.ObjectId;
+
+  @Prop({ type: String, required: true })
+  runtime_kind!: RuntimeKind;
+
+  @Prop({ type: String, default: '' })
+  user_id!: string;
+
+  @Prop({ type: String, default: null })
+  cluster_id!: string | null;
+
+  @Prop({ type: Date, required: true })
+  since!: Date;
+}
+
+export const OrphanSchema = SchemaFactory.createForClass(OrphanRecord);

@@ -52,6 +52,13 @@ export interface Shown {
   readonly retryable: boolean;
 }
 
+/** Is there nothing to tell? */
+export function sameShown(a: Shown, b: Shown): boolean {
+  return (
+    a.status === b.status && a.phase === b.phase && a.progress === b.progress && a.reason === b.reason && a.message === b.message
+  );
+}
+
 export interface Resources {
   readonly cpu: string;
   readonly memory: string;
@@ -85,7 +92,10 @@ export interface Environment {
   readonly shown: Shown;
   /** Does it hold a place of the plan's `active`? */
   readonly holdsPlace: boolean;
+  /** Grows by one with each change that clients are told of. */
   readonly statusVersion: number;
+  /** Grows by one with each write of what is wanted or seen. */
+  readonly revision: number;
   /** When the status that is shown began, moved on by the time that the runtime was unreachable. */
   readonly since: Date;
   readonly progressAt: Date;

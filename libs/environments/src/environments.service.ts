@@ -10,7 +10,8 @@ import { EnvironmentEvents } from './environment-events';
 import { emailNotVerified, environmentNotFound, invalidState, limitReached, nameTaken } from './environment.errors';
 import { NOTHING_SEEN, show } from './environment.machine';
 import { checkAutoStop, checkPlan, checkVariables, clip, imageAllowed, toLimits } from './environment.policy';
-import { EnvironmentReconciler, placeOf } from './environment.reconciler';
+import { placeOf } from './environment-specs';
+import { EnvironmentReconciler } from './environment.reconciler';
 import { EnvironmentRepository } from './environment.repository';
 
 export interface Creation {

@@ -4,7 +4,7 @@ import { type LogEntry, RuntimeError, RuntimeRegistry } from '@devpocket/runtime
 import { DomainError } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { type Environment } from './environment';
-import { placeOf } from './environment.reconciler';
+import { placeOf } from './environment-specs';
 import { EnvironmentsService } from './environments.service';
 import { type HistoryEntry, HistoryRepository, type MetricSample } from './history.repository';
 

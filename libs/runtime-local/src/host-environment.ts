@@ -82,13 +82,21 @@ export class HostEnvironment {
   }
 
   /** Makes the folder and gives it a user. */
-  static create(id: string, context: HostContext): HostEnvironment {
+  static create(id: string, install: string, context: HostContext): HostEnvironment {
     const { layout, capabilities } = context;
     mkdirSync(layout.workspace(id), { recursive: true, mode: 0o700 });
     const uid = capabilities.bwrap !== null && capabilities.isRoot ? freeUid(layout) : null;
     if (uid !== null) chownSync(layout.workspace(id), uid, uid);
     chmodSync(layout.workspace(id), 0o700);
-    const state: EnvironmentState = { incarnation: 0, uid, running: false, startupDone: false, startupFailed: null, ended: null };
+    const state: EnvironmentState = {
+      install,
+      incarnation: 0,
+      uid,
+      running: false,
+      startupDone: false,
+      startupFailed: null,
+      ended: null,
+    };
     writeState(layout, id, state);
     return new HostEnvironment(id, context, state);
   }

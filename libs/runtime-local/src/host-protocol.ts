@@ -1,7 +1,7 @@
 import { type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
-export const HOST_PROTOCOL = 1;
+export const HOST_PROTOCOL = 2;
 
 /** Output that may be under way to the server before the PTY is paused. */
 export const WINDOW_BYTES = 524_288;
@@ -43,6 +43,7 @@ export type HostRequest =
 
 export interface HostSpec {
   readonly environmentId: string;
+  readonly install: string;
   readonly incarnation: number;
   readonly name: string;
   readonly resources: ResourceLimits;

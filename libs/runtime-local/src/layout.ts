@@ -49,6 +49,8 @@ export class Layout {
 
 /** What must outlive the host; written by it alone. */
 export interface EnvironmentState {
+  /** Of the installation that it belongs to. */
+  readonly install: string;
   readonly incarnation: number;
   /** Of its processes on this machine, where the server may choose; else null. */
   readonly uid: number | null;

@@ -28,6 +28,7 @@ const placeOf = (environmentId: string): Place => ({ environmentId, userId: 'u',
 function specOf(environmentId: string, incarnation: number, more: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
   return {
     ...placeOf(environmentId),
+    install: 'this',
     incarnation,
     name: 'test',
     image: '',

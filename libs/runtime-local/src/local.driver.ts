@@ -1,5 +1,6 @@
 import {
   type EnvironmentSpec,
+  type Held,
   type LogEvent,
   type LogQuery,
   type Place,
@@ -18,7 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Capabilities, detectCapabilities } from './capabilities';
 import { HostClient } from './host-client';
 import { type HostRecord, type HostSpec } from './host-protocol';
-import { Layout } from './layout';
+import { Layout, readState } from './layout';
 import { type LogLine, readLog } from './log-file';
 import { LocalTerminal } from './local-terminal';
 
@@ -99,9 +100,18 @@ export class LocalDriver extends RuntimeDriver {
   }
 
   async start(spec: EnvironmentSpec): Promise<void> {
-    const { environmentId, incarnation, name, resources, environmentVariables, startupCommands } = spec;
+    const { environmentId, install, incarnation, name, resources, environmentVariables, startupCommands } = spec;
     const network = this.networkFor(spec.soleUser);
-    const host: HostSpec = { environmentId, incarnation, name, resources, environmentVariables, startupCommands, network };
+    const host: HostSpec = {
+      environmentId,
+      install,
+      incarnation,
+      name,
+      resources,
+      environmentVariables,
+      startupCommands,
+      network,
+    };
     await this.host.ask({ op: 'start', spec: host });
   }
 
@@ -117,9 +127,14 @@ export class LocalDriver extends RuntimeDriver {
     this.readings.delete(place.environmentId);
   }
 
-  list(): Promise<readonly Place[]> {
+  list(): Promise<readonly Held[]> {
     const ids = readdirSync(this.layout.environments).filter((name) => /^[0-9a-f]{24}$/.test(name));
-    return Promise.resolve(ids.map((environmentId) => ({ environmentId, userId: '', clusterId: null })));
+    return Promise.resolve(
+      ids.map((environmentId) => {
+        const install = readState(this.layout, environmentId)?.install ?? null;
+        return { environmentId, userId: '', clusterId: null, install };
+      }),
+    );
   }
 
   async usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {

@@ -2,7 +2,8 @@
  * The process that holds the shells: small, so that forks are fast whatever the server weighs, and apart, so that they outlive
  * it. Arguments: DATA_DIR, socket path, kept output bytes, grace in ms.
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { type Sighting } from '@devpocket/runtime';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { detectCapabilities } from './capabilities';
@@ -106,10 +107,10 @@ class Host {
       case 'hello':
         return { version: HOST_PROTOCOL, pid: process.pid };
       case 'look':
-        return this.find(request.environmentId)?.sighting() ?? { seen: 'absent' };
+        return this.look(request.environmentId);
       case 'start': {
-        const { environmentId } = request.spec;
-        const environment = this.find(environmentId) ?? this.add(HostEnvironment.create(environmentId, this.context));
+        const { environmentId, install } = request.spec;
+        const environment = this.find(environmentId) ?? this.add(HostEnvironment.create(environmentId, install, this.context));
         await environment.start(request.spec);
         return null;
       }
@@ -145,6 +146,14 @@ class Host {
         setImmediate(() => void this.end());
         return null;
     }
+  }
+
+  /** A folder that a crash left half made or half removed is there: what follows, a start or a removal, puts it right. */
+  private look(environmentId: string): Sighting {
+    const sighting = this.find(environmentId)?.sighting();
+    if (sighting) return sighting;
+    if (!existsSync(this.context.layout.folder(environmentId))) return { seen: 'absent' };
+    return { seen: 'stopped', incarnation: 0, reason: null, message: null };
   }
 
   private attach(socket: Socket, session: HostSession): Attached & { readonly begin: () => void } {

@@ -1,5 +1,6 @@
 import {
   type EnvironmentSpec,
+  type Held,
   type InputMark,
   type LogEvent,
   type LogQuery,
@@ -93,8 +94,8 @@ export abstract class RuntimeDriver {
   /** Removes processes, volume and logs. `look` is `absent` when it is done. */
   abstract destroy(place: Place): Promise<void>;
 
-  /** Everything of ours that the runtime holds, for the sweep of orphans. */
-  abstract list(): Promise<readonly Place[]>;
+  /** Everything that the runtime holds of installations like this one, for the sweep of orphans. */
+  abstract list(): Promise<readonly Held[]>;
 
   /** Readings of those that run, in as few calls as the runtime allows; a missing key was not readable. */
   abstract usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>>;

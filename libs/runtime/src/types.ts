@@ -37,6 +37,12 @@ export interface Place {
   readonly clusterId: string | null;
 }
 
+/** Something of ours that a runtime holds. */
+export interface Held extends Place {
+  /** The mark of the installation that made it; null when it is not readable. */
+  readonly install: string | null;
+}
+
 /** Limits as plain numbers: thousandths of a core, bytes, bytes. */
 export interface ResourceLimits {
   readonly cpuMillis: number;
@@ -46,6 +52,8 @@ export interface ResourceLimits {
 
 /** How one incarnation of an environment should run. Plain values: a driver knows no entity. */
 export interface EnvironmentSpec extends Place {
+  /** Of the installation that it belongs to; the runtime keeps it as a mark. */
+  readonly install: string;
   /** Grows by one with each start; a driver acts on the incarnation it is told and on no other. */
   readonly incarnation: number;
   readonly name: string;

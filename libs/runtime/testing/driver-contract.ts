@@ -14,6 +14,7 @@ function specOf(incarnation: number, startupCommands: readonly string[] = []): E
   const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
   return {
     ...PLACE,
+    install: 'this',
     incarnation,
     name: 'contract',
     image: '',
@@ -71,7 +72,7 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
       await driver.start(specOf(1));
       await driver.start(specOf(1));
       expect(await reach('running')).toMatchObject({ incarnation: 1, startupFailed: null });
-      expect(await driver.list()).toEqual([expect.objectContaining({ environmentId: ID })]);
+      expect(await driver.list()).toEqual([expect.objectContaining({ environmentId: ID, install: 'this' })]);
       await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
       await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
       expect(await reach('stopped')).toMatchObject({ incarnation: 1, reason: null });

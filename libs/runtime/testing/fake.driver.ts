@@ -1,6 +1,7 @@
 import { type Clock } from '@devpocket/kernel';
 import {
   type EnvironmentSpec,
+  type Held,
   type LogEntry,
   type LogEvent,
   type LogQuery,
@@ -119,9 +120,9 @@ export class FakeDriver extends RuntimeDriver {
     this.worlds.delete(place.environmentId);
   }
 
-  async list(): Promise<readonly Place[]> {
+  async list(): Promise<readonly Held[]> {
     await this.answer();
-    return [...this.worlds.values()].map(({ place }) => place);
+    return [...this.worlds.values()].map(({ place, spec }) => ({ ...place, install: spec?.install ?? null }));
   }
 
   async usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {

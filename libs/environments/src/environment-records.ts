@@ -1,0 +1,62 @@
+import { type QueryFilter, Types, type UpdateQuery } from 'mongoose';
+import { type Environment, type Status } from './environment';
+import { isActive } from './environment.machine';
+import { type EnvironmentRecord } from './environment.schema';
+
+/** Still exactly as it was read: of two writers of one reading one is told to read again. */
+export function unchanged(before: Environment): QueryFilter<EnvironmentRecord> {
+  return { _id: new Types.ObjectId(before.id), revision: before.revision };
+}
+
+/** The caller's own. Deleted ones are gone for their user from the answer on. */
+export function owned(userId: string): QueryFilter<EnvironmentRecord> {
+  return { user_id: new Types.ObjectId(userId), kept_slot: { $exists: true } };
+}
+
+/** What a status no longer needs of the plan's places. */
+export function placesGivenBack(status: Status): UpdateQuery<EnvironmentRecord> {
+  if (status === 'deleting') return { $unset: { active_slot: 1, kept_slot: 1 } };
+  return isActive(status) ? {} : { $unset: { active_slot: 1 } };
+}
+
+export function fromRecord(record: EnvironmentRecord): Environment {
+  return {
+    id: record._id.toHexString(),
+    userId: record.user_id.toHexString(),
+    name: record.name,
+    description: record.description,
+    template: record.template,
+    image: record.image,
+    defaultPort: record.default_port,
+    startupCommands: record.startup_commands,
+    resources: record.resources,
+    limits: record.limits,
+    templateVariables: record.template_variables,
+    environmentVariables: record.environment_variables,
+    region: record.region,
+    runtimeKind: record.runtime_kind,
+    clusterId: record.cluster_id,
+    wanted: record.wanted,
+    observed: record.observed,
+    shown: record.shown,
+    holdsPlace: record.active_slot !== undefined,
+    statusVersion: record.status_version,
+    revision: record.revision,
+    since: record.since,
+    progressAt: record.progress_at,
+    createdAt: record.created_at,
+    updatedAt: record.updated_at,
+    startedAt: record.started_at,
+    lastAccessed: record.last_accessed,
+    lastActivityAt: record.last_activity_at,
+    keepUntil: record.keep_until,
+    autoStopMinutes: record.auto_stop_minutes,
+    planAutoStopMinutes: record.plan_auto_stop_minutes,
+    planLongestRunMinutes: record.plan_longest_run_minutes,
+    usage: record.usage,
+  };
+}
+
+export function toEnvironment(record: EnvironmentRecord | null): Environment | null {
+  return record && fromRecord(record);
+}

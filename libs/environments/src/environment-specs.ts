@@ -1,0 +1,34 @@
+import { Installation } from '@devpocket/database';
+import { type EnvironmentSpec, type Place } from '@devpocket/runtime';
+import { UsersService } from '@devpocket/users';
+import { Injectable } from '@nestjs/common';
+import { type Environment } from './environment';
+
+/** What drivers are told of an environment. */
+@Injectable()
+export class EnvironmentSpecs {
+  constructor(
+    private readonly users: UsersService,
+    private readonly installation: Installation,
+  ) {}
+
+  /** How the wanted generation should run. */
+  async of(environment: Environment): Promise<EnvironmentSpec> {
+    return {
+      ...placeOf(environment),
+      install: await this.installation.id(),
+      incarnation: environment.wanted.generation,
+      name: environment.name,
+      image: environment.image,
+      defaultPort: environment.defaultPort,
+      resources: environment.limits,
+      environmentVariables: { ...environment.templateVariables, ...environment.environmentVariables },
+      startupCommands: environment.startupCommands,
+      soleUser: await this.users.isSoleUser(),
+    };
+  }
+}
+
+export function placeOf(environment: Environment): Place {
+  return { environmentId: environment.id, userId: environment.userId, clusterId: environment.clusterId };
+}
