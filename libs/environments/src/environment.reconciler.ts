@@ -73,9 +73,9 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     }
   }
 
-  /** Resolves when nothing is being looked at; for tests. */
-  async idle(): Promise<void> {
-    await Promise.all(this.inFlight);
+  /** Environments that are being looked at. */
+  get underWay(): number {
+    return this.inFlight.size;
   }
 
   private async process(claim: Claim): Promise<void> {

@@ -56,12 +56,27 @@ export class FakeDriver extends RuntimeDriver {
   unreachable = false;
   /** While set, a start fails with it. */
   startError: RuntimeError | null = null;
+  /** While set, acts fail with it and do nothing. */
+  broken: Error | null = null;
+  /** Of what runs. */
+  cpuMillis = 10;
+  /** Looks that a start takes. */
+  phases: number;
   /** While set, what was told to stop or to be destroyed does not. */
   stuck = false;
+  /**
+   * What becomes of the next start, stop or removal: it waits for `release` before or after it takes effect, or it takes effect
+   * and the answer is lost.
+   */
+  nextAct: 'wait_before' | 'wait_after' | 'lose_answer' | null = null;
+  /** The next look is old by the time that it is answered: it waits for `release`. */
+  nextLookWaits = false;
+  private readonly waiting = new Set<() => void>();
   private readonly worlds = new Map<string, World>();
 
   constructor(private readonly options: FakeOptions) {
     super();
+    this.phases = options.phases ?? 1;
   }
 
   open(): Promise<RuntimeReport> {
@@ -83,13 +98,48 @@ export class FakeDriver extends RuntimeDriver {
   async look(place: Place): Promise<Sighting> {
     await this.answer();
     const world = this.worlds.get(place.environmentId);
-    if (!world) return { seen: 'absent' };
-    if (world.sighting.seen === 'starting') this.advance(world);
-    return world.sighting;
+    if (world?.sighting.seen === 'starting') this.advance(world);
+    const sighting: Sighting = world?.sighting ?? { seen: 'absent' };
+    if (this.nextLookWaits) {
+      this.nextLookWaits = false;
+      await this.wait();
+    }
+    return sighting;
   }
 
-  async start(spec: EnvironmentSpec): Promise<void> {
-    await this.answer();
+  /** As new. */
+  reset(): void {
+    this.release();
+    this.worlds.clear();
+    this.acts.length = 0;
+    const { phases = 1 } = this.options;
+    const faults = {
+      unreachable: false,
+      startError: null,
+      broken: null,
+      stuck: false,
+      nextAct: null,
+      nextLookWaits: false,
+      cpuMillis: 10,
+    };
+    Object.assign(this, { ...faults, phases });
+  }
+
+  /** Acts and looks that wait for `release`. */
+  get held(): number {
+    return this.waiting.size;
+  }
+
+  release(): void {
+    for (const go of this.waiting) go();
+    this.waiting.clear();
+  }
+
+  start(spec: EnvironmentSpec): Promise<void> {
+    return this.act(() => this.begin(spec));
+  }
+
+  private begin(spec: EnvironmentSpec): void {
     this.acts.push(`start ${spec.environmentId} ${spec.incarnation}`);
     if (this.startError) throw this.startError;
     const world = this.worlds.get(spec.environmentId) ?? this.create(spec);
@@ -97,27 +147,29 @@ export class FakeDriver extends RuntimeDriver {
     if (sighting.seen !== 'absent' && sighting.seen !== 'stopped' && sighting.incarnation === spec.incarnation) return;
     this.endAll(world, null, null);
     world.spec = spec;
-    world.phases = this.options.phases ?? 1;
+    world.phases = this.phases;
     world.sighting = { seen: 'starting', incarnation: spec.incarnation, phase: 'creating_volume', progress: 10 };
     this.log(world, 'system', `Started ${spec.name}`);
     if (world.phases === 0) this.advance(world);
   }
 
-  async stop(place: Place, { incarnation }: { readonly incarnation: number }): Promise<void> {
-    await this.answer();
-    this.acts.push(`stop ${place.environmentId} ${incarnation}`);
-    const world = this.worlds.get(place.environmentId);
-    if (!world || this.stuck || world.sighting.seen === 'absent' || world.sighting.incarnation > incarnation) return;
-    this.endAll(world, null, null);
+  stop(place: Place, { incarnation }: { readonly incarnation: number }): Promise<void> {
+    return this.act(() => {
+      this.acts.push(`stop ${place.environmentId} ${incarnation}`);
+      const world = this.worlds.get(place.environmentId);
+      if (!world || this.stuck || world.sighting.seen === 'absent' || world.sighting.incarnation > incarnation) return;
+      this.endAll(world, null, null);
+    });
   }
 
-  async destroy(place: Place): Promise<void> {
-    await this.answer();
-    this.acts.push(`destroy ${place.environmentId}`);
-    const world = this.worlds.get(place.environmentId);
-    if (!world || this.stuck) return;
-    this.endAll(world, null, null);
-    this.worlds.delete(place.environmentId);
+  destroy(place: Place): Promise<void> {
+    return this.act(() => {
+      this.acts.push(`destroy ${place.environmentId}`);
+      const world = this.worlds.get(place.environmentId);
+      if (!world || this.stuck) return;
+      this.endAll(world, null, null);
+      this.worlds.delete(place.environmentId);
+    });
   }
 
   async list(): Promise<readonly Held[]> {
@@ -128,7 +180,7 @@ export class FakeDriver extends RuntimeDriver {
   async usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {
     await this.answer();
     const running = places.filter(({ environmentId }) => this.worlds.get(environmentId)?.sighting.seen === 'running');
-    const usage = { cpuMillis: 10, memoryBytes: 10_000_000, storageBytes: 4096, networkRx: 0, networkTx: 0 };
+    const usage = { cpuMillis: this.cpuMillis, memoryBytes: 10_000_000, storageBytes: 4096, networkRx: 0, networkTx: 0 };
     return new Map(running.map(({ environmentId }) => [environmentId, usage]));
   }
 
@@ -193,6 +245,21 @@ export class FakeDriver extends RuntimeDriver {
     if (this.unreachable) throw new RuntimeError('unreachable', 'The fake does not answer');
   }
 
+  private async act(take: () => void): Promise<void> {
+    await this.answer();
+    if (this.broken) throw this.broken;
+    const { nextAct } = this;
+    this.nextAct = null;
+    if (nextAct === 'wait_before') await this.wait();
+    take();
+    if (nextAct === 'wait_after') await this.wait();
+    if (nextAct === 'lose_answer') throw new RuntimeError('unreachable', 'The answer of the fake was lost');
+  }
+
+  private wait(): Promise<void> {
+    return new Promise((resolve) => this.waiting.add(resolve));
+  }
+
   private create(spec: EnvironmentSpec): World {
     const { environmentId, userId, clusterId } = spec;
     const place = { environmentId, userId, clusterId };
@@ -222,7 +289,7 @@ export class FakeDriver extends RuntimeDriver {
     if (world.sighting.seen !== 'starting' || !world.spec) return;
     const { incarnation } = world.sighting;
     if (world.phases > 0) {
-      const phase = PHASES[Math.min(PHASES.length - 1, (this.options.phases ?? 1) - world.phases)] ?? 'running_startup';
+      const phase = PHASES[Math.min(PHASES.length - 1, this.phases - world.phases)] ?? 'running_startup';
       world.phases -= 1;
       world.sighting = { seen: 'starting', incarnation, phase, progress: 90 - world.phases };
       return;
