@@ -33,6 +33,8 @@ describe('every answer', () => {
     ],
     ['a large body of a sign-in', 'POST', '/auth/login', { body: { password: 'x'.repeat(66_000) } }, 413, 'body_too_large'],
     ['a large body', 'POST', '/environments', { body: { name: 'x'.repeat(101_000) } }, 413, 'body_too_large'],
+    ['a body of too many values', 'POST', '/auth/login', { raw: `[${'1,'.repeat(10_000)}1]` }, 413, 'body_too_large'],
+    ['a body that is too deep', 'POST', '/auth/login', { raw: '['.repeat(33) }, 413, 'body_too_large'],
     ['missing fields', 'POST', '/auth/login', { body: {} }, 422, 'validation_error'],
     ['no token', 'GET', '/auth/me', {}, 401, 'token_missing'],
     ['a token that is none', 'GET', '/auth/me', { token: 'x' }, 401, 'token_invalid'],
@@ -55,6 +57,28 @@ describe('every answer', () => {
   it('names an unknown field', async () => {
     const { body } = await api.call('POST', '/auth/login', { body: { username_or_email: 'a', password: 'b', pasword: 'c' } });
     expect(body).toMatchObject({ errors: [{ field: 'pasword', code: 'unknown_field' }] });
+  });
+
+  it('names a hundred faults at most, however many there are', async () => {
+    const body = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`field_${index}`, index]));
+    const answer = await api.call('POST', '/auth/login', { body });
+    expect(isRecord(answer.body) && Array.isArray(answer.body.errors) && answer.body.errors.length).toBe(100);
+  });
+
+  it.each([
+    ['environment_variables', null],
+    ['environment_variables', { A: null }],
+    ['environment_variables', { A: { B: 'c' } }],
+    ['environment_variables', 'x'],
+    ['resources', null],
+    ['resources', []],
+    ['resources', { cpu: null }],
+    ['resources', { cpu: 5 }],
+  ])('refuses an environment with %s %j, naming it', async (field, value) => {
+    const { token } = await api.user(`null_${field.length}_${JSON.stringify(value).replace(/\W/g, '_')}`);
+    const answer = await api.call('POST', '/environments', { token, body: { name: 'a', template: 'ubuntu', [field]: value } });
+    expect(answer.status).toBe(422);
+    expect(JSON.stringify(answer.body)).toContain(`"field":"${field}`);
   });
 
   it('carries the caller’s request id when it is well-formed', async () => {

@@ -1,11 +1,11 @@
 import { HttpSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
-import { PAGED_EXTENSION, ProblemDto, ProblemFilter, requestContext, validationPipe } from '@devpocket/http';
+import { checkJsonSize, PAGED_EXTENSION, ProblemDto, ProblemFilter, requestContext, validationPipe } from '@devpocket/http';
 import { NotFoundException } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host';
 import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { json, type NextFunction, type Request, type Response } from 'express';
+import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 
 export const API_PREFIX = 'api/v1';
@@ -44,8 +44,10 @@ export function dressHttpEdge(app: NestExpressApplication): void {
     maxAge: 600,
   });
   app.use(onlyJson);
-  app.use(`/${API_PREFIX}/auth`, json({ limit: AUTH_BODY_BYTES, type: isJson }));
-  app.use(json({ limit: settings.maxBodyBytes, type: isJson }));
+  const body = (limit: number): RequestHandler =>
+    json({ limit, type: isJson, verify: (_req, _res, bytes) => checkJsonSize(bytes) });
+  app.use(`/${API_PREFIX}/auth`, body(AUTH_BODY_BYTES));
+  app.use(body(settings.maxBodyBytes));
   app.setGlobalPrefix(API_PREFIX, { exclude: UNPREFIXED });
   app.useGlobalPipes(validationPipe());
   if (settings.docsEnabled)

@@ -1,6 +1,8 @@
 import { isRecord } from '@devpocket/client';
 import { SystemClock } from '@devpocket/kernel';
 import { FakeDriver } from '@testing/runtime';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { type ClientOptions, WebSocket } from 'ws';
 import { eventually, TestApi, type TestUser } from '../testing';
 
@@ -9,6 +11,14 @@ interface Talk {
   readonly messages: Record<string, unknown>[];
   /** The close code, or the HTTP status of a refused handshake. */
   readonly over: Promise<number>;
+}
+
+/** RFC 6455 §5.2, with a mask of zeros. */
+function maskedFrame(opcode: number, text: string): Buffer {
+  const payload = Buffer.from(text);
+  const size = payload.length < 126 ? [payload.length] : [126, payload.length >> 8, payload.length & 255];
+  const [first = 0, ...rest] = size;
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | first, ...rest, 0, 0, 0, 0]), payload]);
 }
 
 describe('the WebSocket edge', () => {
@@ -118,6 +128,67 @@ describe('the WebSocket edge', () => {
     expect(await said(conversation, 'exit')).toEqual({ type: 'exit', code: 4, signal: null, reason: 'exited' });
     expect(conversation.messages.map(({ type, data }) => (type === 'output' ? String(data) : '')).join('')).toContain('hi\r\n');
   });
+
+  it.each([
+    ['terminal', () => terminal()],
+    ['logs', () => `/api/v1/ws/logs/${id}?token=${user.token}`],
+  ] as const)('answers a ping id that it could not write back, on %s, and goes on', async (_what, path) => {
+    const conversation = talk(path());
+    await eventually(() => Promise.resolve(conversation.messages.length > 0));
+    const deep = 20_000;
+    conversation.socket.send(`{"type":"ping","id":${'{"0":'.repeat(deep)}1${'}'.repeat(deep)}}`);
+    conversation.socket.send(JSON.stringify({ type: 'ping', id: 'x'.repeat(129) }));
+    conversation.socket.send(JSON.stringify({ type: 'ping', id: 7 }));
+    expect(await said(conversation, 'pong')).toEqual({ type: 'pong', id: 7 });
+    expect(conversation.messages.filter(({ type }) => type === 'error').map(({ code }) => code)).toEqual([
+      'bad_message',
+      'bad_message',
+    ]);
+    conversation.socket.close();
+    await conversation.over;
+  });
+
+  it.each([
+    ['answers', `{"type":"ping","id":"${'x'.repeat(120)}"}`],
+    ['pongs', null],
+    ['answers of a log', '{}'],
+    ['refusal', 'x'.repeat(1000)],
+  ] as const)('takes no more from who does not read its %s', async (what, text) => {
+    // Somebody's own: what it sent goes on being read, slowly, after it has gone.
+    const flooder = await api.user(`flooder_${what.replaceAll(' ', '')}`);
+    const own = await running(flooder, 'one');
+    const query = `token=${flooder.token}${what === 'refusal' ? '&cols=0' : ''}`;
+    const raw = await rawSocket(what === 'answers of a log' ? `/api/v1/ws/logs/${own}?${query}` : terminal(query, own));
+    const frame = text === null ? maskedFrame(9, 'x'.repeat(125)) : maskedFrame(1, text);
+    const flood = Buffer.alloc(frame.length * Math.ceil(1_048_576 / frame.length)).fill(frame);
+    raw.pause();
+    let drained = true;
+    raw.on('drain', () => (drained = true)).on('error', () => undefined);
+    // The other end takes what it wants while this conversation goes on.
+    const conversation = await open();
+    for (let round = 0; round < 4_000 && !raw.destroyed; round += 1) {
+      if (drained) drained = raw.write(flood);
+      const before = conversation.messages.length;
+      conversation.socket.send('{"type":"ping"}');
+      await eventually(() => Promise.resolve(conversation.messages.length > before));
+    }
+    expect(raw.bytesWritten - raw.writableLength).toBeLessThan(64 * 1_048_576);
+    raw.destroy();
+    conversation.socket.close();
+    await conversation.over;
+  });
+
+  /** A handshake by hand: the rest of the connection is the test's. */
+  async function rawSocket(path: string): Promise<Socket> {
+    const { hostname, port } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    const key = Buffer.alloc(16).toString('base64');
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    await once(socket, 'data');
+    return socket;
+  }
 
   it('lets exactly one of two racing sockets in by a ticket', async () => {
     const answer = await user.client.request('POST', '/tickets', { purpose: 'terminal', environment_id: id });

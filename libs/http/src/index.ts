@@ -5,6 +5,7 @@ export * from './health';
 export * from './http.module';
 export * from './id.pipe';
 export { IdempotencyScope } from './idempotency';
+export { checkJsonSize } from './json-size';
 export { MetricsRegistry } from './metrics';
 export * from './page.dto';
 export * from './problem';

@@ -35,7 +35,6 @@ const DEFAULT_RETRY_AFTER: Partial<Record<ErrorKind, number>> = { unavailable: 5
 
 /** Any thrown value as the one error type. What is not ours stays inside: its text is for the log. */
 export function toDomainError(error: unknown, debug: boolean): DomainError {
-  if (error instanceof DomainError) return error;
   const known = fromFramework(error) ?? fromDatabase(error);
   if (known) return known;
   const detail = debug && error instanceof Error ? `${error.name}: ${error.message}` : 'Something went wrong on our side';
@@ -67,6 +66,7 @@ function statusOf(error: DomainError): number {
 
 /** Errors of body-parser (http-errors with `type`) and of Nest's own exceptions. */
 function fromFramework(error: unknown): DomainError | null {
+  if (error instanceof DomainError) return error;
   if (typeof error === 'object' && error !== null && 'type' in error && 'status' in error && 'message' in error) {
     switch (error.type) {
       case 'entity.parse.failed':

@@ -43,6 +43,9 @@ export const CLOSE_CODE: Readonly<Record<ErrorKind, number>> = {
   internal: CLOSE.internal,
 };
 
+const CLOSING_MS = 5_000;
+const MOST_AFTER_CLOSE_BYTES = 1_048_576;
+
 /** Tells why, then closes; a socket that is closing already is left alone. */
 export function closeWithError(
   socket: WebSocket,
@@ -54,4 +57,12 @@ export function closeWithError(
   if (socket.readyState !== socket.OPEN) return;
   socket.send(JSON.stringify({ type: 'error', code, message, ...extra }));
   socket.close(closeCode, code);
+  // Its own close has to be heard; but a client that goes on sending instead, or never closes, is not listened to for long.
+  let patience = MOST_AFTER_CLOSE_BYTES;
+  socket.on('message', (data: Buffer) => {
+    patience -= data.length;
+    if (patience < 0) socket.terminate();
+  });
+  setTimeout(() => socket.terminate(), CLOSING_MS).unref();
+  socket.resume();
 }

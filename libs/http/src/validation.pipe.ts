@@ -1,6 +1,9 @@
 import { DomainError, type FieldError } from '@devpocket/kernel';
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 
+/** Nobody reads more. */
+const MOST_ERRORS = 100;
+
 /** The pipe of every route: unknown members are refused, types are not coerced but in queries, and faults name their field. */
 export function validationPipe(): ValidationPipe {
   return new ValidationPipe({
@@ -10,7 +13,13 @@ export function validationPipe(): ValidationPipe {
     transform: true,
     stopAtFirstError: true,
     validationError: { target: false, value: false },
-    exceptionFactory: (errors) => DomainError.invalid(...errors.flatMap((error) => fieldErrors(error, ''))),
+    exceptionFactory: (errors) =>
+      DomainError.invalid(
+        ...errors
+          .slice(0, MOST_ERRORS)
+          .flatMap((error) => fieldErrors(error, ''))
+          .slice(0, MOST_ERRORS),
+      ),
   });
 }
 

@@ -15,6 +15,8 @@ const KEPT_BYTES = 1_048_576;
  * and `exit N`.
  */
 export class FakeTerminal {
+  /** Every resize that reached it, such as `80x24`. */
+  readonly sizes: string[] = [];
   private size: TerminalSize;
   private kept = Buffer.alloc(0);
   private position = 0;
@@ -83,6 +85,7 @@ export class FakeTerminal {
       write: (bytes, mark) => this.write(bytes, mark),
       resize: (to) => {
         this.size = { cols: to.cols, rows: to.rows };
+        this.sizes.push(`${to.cols}x${to.rows}`);
         return Promise.resolve();
       },
       kill: () => {

@@ -1,10 +1,12 @@
 import { EnvironmentEvents, EnvironmentsService } from '@devpocket/environments';
 import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
-import { DomainError } from '@devpocket/kernel';
 import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
-import { type RawData, type WebSocket } from 'ws';
+import { Clock, DomainError } from '@devpocket/kernel';
+import { type WebSocket } from 'ws';
+import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
+import { isPingId, parseObject } from './terminal.protocol';
 
 /** Bytes that a socket may hold before the log is read no further. */
 const SOCKET_WINDOW_BYTES = 262_144;
@@ -18,13 +20,12 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
     private readonly runtimes: RuntimeRegistry,
     private readonly events: EnvironmentEvents,
     private readonly registry: SocketRegistry,
+    private readonly clock: Clock,
   ) {}
 
   handleConnection(edge: EdgeSocket): void {
-    this.stream(edge).catch((thrown: unknown) => {
-      const error = fromRuntime(thrown) ?? toDomainError(thrown, false);
-      closeWithError(edge.socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
-    });
+    edge.socket.pause();
+    this.stream(edge).catch((thrown: unknown) => refuse(edge.socket, thrown));
   }
 
   private async stream(edge: EdgeSocket): Promise<void> {
@@ -43,7 +44,12 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
       stop();
       ended.abort();
     });
-    socket.on('message', (data: RawData) => answer(socket, data, (token) => this.registry.renew(entry, token)));
+    const intake = new FrameIntake(socket, this.clock);
+    const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
+    intake.begin(
+      (text) => intake.during('all', answer(socket, text, renew)),
+      (error) => refuse(socket, error),
+    );
     const driver = this.runtimes.get(environment.runtimeKind);
     for await (const event of driver.logs(environment.place, query, ended.signal)) {
       if (ended.signal.aborted) return;
@@ -89,28 +95,25 @@ function send(socket: WebSocket, message: Readonly<Record<string, unknown>>): Pr
   });
 }
 
-function answer(socket: WebSocket, data: RawData, renew: (token: string) => Promise<boolean>): void {
-  const text = Buffer.isBuffer(data) ? data.toString('utf8') : '';
+/** One answer after the other: what is read next waits for it. */
+async function answer(socket: WebSocket, text: string, renew: (token: string) => Promise<boolean>): Promise<void> {
   const tell = (message: Readonly<Record<string, unknown>>): void => socket.send(JSON.stringify(message));
-  const message = parse(text);
-  if (typeof message?.type !== 'string')
-    tell({ type: 'error', code: 'bad_message', message: 'A message is a JSON object with a type' });
-  else if (message.type === 'ping') tell({ type: 'pong', ...(message.id === undefined ? {} : { id: message.id }) });
+  const fault = (code: string, message: string): void => tell({ type: 'error', code, message });
+  const message = parseObject(text);
+  if (typeof message?.type !== 'string') fault('bad_message', 'A message is a JSON object with a type');
+  else if (message.type === 'ping' && isPingId(message.id))
+    tell({ type: 'pong', ...(message.id === undefined ? {} : { id: message.id }) });
+  else if (message.type === 'ping') fault('bad_message', 'id must be a number or a short string');
   else if (message.type === 'auth' && typeof message.token === 'string') {
-    renew(message.token).then(
-      (own) => (own ? undefined : tell({ type: 'error', code: 'token_invalid', message: 'The token is another user’s' })),
-      () => tell({ type: 'error', code: 'token_invalid', message: 'The token is not valid' }),
-    );
-  } else tell({ type: 'error', code: 'unknown_type', message: 'This type of message is not known' });
+    const own = await renew(message.token).catch(() => null);
+    if (own === null) fault('token_invalid', 'The token is not valid');
+    else if (!own) fault('token_invalid', 'The token is another user’s');
+  } else fault('unknown_type', 'This type of message is not known');
 }
 
-function parse(text: string): { readonly type?: unknown; readonly id?: unknown; readonly token?: unknown } | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' ? value : null;
-  } catch {
-    return null;
-  }
+function refuse(socket: WebSocket, thrown: unknown): void {
+  const error = fromRuntime(thrown) ?? toDomainError(thrown, false);
+  closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
 }
 
 function fromRuntime(error: unknown): DomainError | null {

@@ -48,8 +48,9 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     await this.loop.stop();
   }
 
-  /** Closes the socket and returns null when its user has too many. @param replaces one of them is about to give way to this one */
+  /** Null for one that is gone already; and when its user has too many: then it is closed. @param replaces one of them is about to give way to this one */
   add({ socket, principal, environmentId, byTicket }: EdgeSocket, replaces: boolean): Open | null {
+    if (socket.readyState !== socket.OPEN) return null; // its close has been told already
     const own = [...this.open].filter(
       (other) => other.principal.userId === principal.userId && other.socket.readyState === other.socket.OPEN,
     ).length;
@@ -102,6 +103,8 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         closeWithError(socket, CLOSE.unauthenticated, 'token_expired', 'The token has expired; connect again with a fresh one');
         continue;
       }
+      // One whose input waits for a shell is not silent: it is not listened to.
+      if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
       const patience = socket.bufferedAmount > 0 ? this.settings.stallSeconds * 1000 : SILENT_MS;
       if (now - entry.heardAt >= patience) socket.terminate();
       else if (now - entry.pingedAt >= PING_MS && socket.readyState === socket.OPEN) {

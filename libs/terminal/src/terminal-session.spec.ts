@@ -207,7 +207,7 @@ describe('a session', () => {
   });
 
   it('belongs to its controller: size, control, viewers', async () => {
-    const { session, attach, terminal } = world();
+    const { session, attach, terminal, clock } = world();
     const first = new Phone();
     const second = new Phone();
     attach(first, { clientId: 'a', cols: 100, rows: 40 });
@@ -220,13 +220,36 @@ describe('a session', () => {
     session.control(b, 'take');
     session.resize(b, 50, 20);
     await settle();
+    await advance(clock, 20);
     expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });
     session.detach(b);
+    await settle();
+    await advance(clock, 20);
     expect(first.of('size').at(-1)).toMatchObject({ owner: 'a' });
     const viewer = new Phone();
     attach(viewer, { clientId: 'v', view: true });
     const v = viewer.attachment?.client;
     if (v) expect(await session.input(v, Buffer.from('x'), null)).toMatchObject({ code: 'read_only' });
+  });
+
+  it('resizes the PTY no more often than a program can repaint, and to the last size in the end', async () => {
+    const { session, attach, terminal, clock } = world();
+    const phone = new Phone();
+    attach(phone);
+    const client = phone.attachment?.client;
+    if (!client) throw new Error('not attached');
+    for (let cols = 81; cols <= 180; cols += 1) session.resize(client, cols, 24);
+    await settle();
+    await advance(clock, 100);
+    expect(terminal.sizes).toEqual(['81x24', '180x24']);
+    expect(phone.of('size').map(({ cols }) => cols)).toEqual([81, 180]);
+    session.resize(client, 90, 24);
+    await settle();
+    session.resize(client, 91, 24);
+    session.resize(client, 90, 24);
+    await settle();
+    await advance(clock, 100);
+    expect(terminal.sizes).toEqual(['81x24', '180x24', '90x24']);
   });
 
   it('replaces the old socket of a client that connects again', () => {

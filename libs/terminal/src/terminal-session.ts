@@ -1,12 +1,15 @@
 import { type Clock } from '@devpocket/kernel';
 import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
 import { AttachedClient, type Outlet } from './terminal-client';
+import { Paced } from './paced';
 import { RingBuffer } from './ring-buffer';
 import { orphanedHead } from './utf8';
 
 /** A controller that takes nothing for so long stops counting while others are attached. */
 const STALL_MS = 5_000;
 const MOST_CLIENT_IDS = 256;
+/** A window that is dragged gives a size a frame; a program repaints for each. */
+const RESIZE_PAUSE_MS = 20;
 const CLOSE_REPLACED = 4408;
 const CLOSE_GONE = 4410;
 const CLOSE_DONE = 1000;
@@ -46,6 +49,9 @@ export class TerminalSession {
   /** Highest input position accepted and taken per client id. */
   private readonly marks = new Map<string, { accepted: number; taken: number }>();
   private size: { cols: number; rows: number };
+  private sent: { cols: number; rows: number };
+  private readonly sendSize: Paced;
+  private readonly tellSize: Paced;
   private paused = false;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
@@ -63,6 +69,9 @@ export class TerminalSession {
   ) {
     this.createdAt = channel.createdAt;
     this.size = { cols: channel.cols, rows: channel.rows };
+    this.sent = this.size;
+    this.sendSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.resizeChannel());
+    this.tellSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.tell(this.sizeMessage()));
     this.ring = new RingBuffer(bufferBytes, channel.start);
     for (const [id, seq] of channel.inputMarks) this.marks.set(id, { accepted: seq, taken: seq });
     channel.attach((chunk) => this.output(chunk));
@@ -191,13 +200,13 @@ export class TerminalSession {
 
   resize(client: AttachedClient, cols: number, rows: number): void {
     if (client === this.controller) this.resizeTo(cols, rows);
-    else client.send({ type: 'size', ...this.size, owner: this.controller?.clientId ?? null });
+    else client.send(this.sizeMessage());
   }
 
   control(client: AttachedClient, action: 'take' | 'release'): void {
     if (action === 'take' && !client.view) this.takeControl(client);
     else if (action === 'release' && this.controller === client) this.passControl();
-    this.tellSize();
+    this.tellSize.run();
     this.balance();
   }
 
@@ -284,17 +293,24 @@ export class TerminalSession {
 
   private passControl(): void {
     this.controller = [...this.clients].find((client) => !client.view) ?? null;
-    this.tellSize();
+    this.tellSize.run();
   }
 
   private resizeTo(cols: number, rows: number): void {
     if (cols === this.size.cols && rows === this.size.rows) return;
     this.size = { cols, rows };
-    this.channel.resize(this.size).catch(() => undefined); // it has ended: its exit tells
-    this.tellSize();
+    this.sendSize.run();
+    this.tellSize.run();
   }
 
-  private tellSize(): void {
-    this.tell({ type: 'size', ...this.size, owner: this.controller?.clientId ?? null });
+  private async resizeChannel(): Promise<void> {
+    const { size, sent } = this;
+    if (size.cols === sent.cols && size.rows === sent.rows) return;
+    this.sent = size;
+    await this.channel.resize(size).catch(() => undefined); // it has ended: its exit tells
+  }
+
+  private sizeMessage(): Readonly<Record<string, unknown>> {
+    return { type: 'size', ...this.size, owner: this.controller?.clientId ?? null };
   }
 }

@@ -5,15 +5,16 @@ import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { randomBytes } from 'node:crypto';
 import { Counter } from 'prom-client';
-import { type RawData, type WebSocket } from 'ws';
+import { type WebSocket } from 'ws';
+import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
 import { type Outlet } from './terminal-client';
 import { type TerminalSession } from './terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
 import { type ClientMessage, readMessage, readQuery, type TerminalQuery } from './terminal.protocol';
 
-/** Input that may wait for the PTY before the socket is no longer read. */
-const MOST_WAITING_BYTES = 1_048_576;
+/** What nobody reads is not kept beyond this: more than a frame intake lets a client ask for. */
+const MOST_UNREAD_BYTES = 16 * 1_048_576;
 
 type Entry = NonNullable<ReturnType<SocketRegistry['add']>>;
 
@@ -39,18 +40,13 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   }
 
   handleConnection(edge: EdgeSocket): void {
-    // Frames that come before the session is there wait in order.
-    const early: string[] = [];
-    const hold = (data: RawData): number => early.push(textOf(data));
-    edge.socket.on('message', hold);
+    const { socket } = edge;
+    // Frames that come before the session is there wait at the client.
+    socket.pause();
+    const refuse = (error: unknown): void => this.refuse(socket, error);
     this.connect(edge)
-      .then((connection) => {
-        edge.socket.off('message', hold);
-        if (!connection) return;
-        for (const text of early) connection.receive(text);
-        edge.socket.on('message', (data: RawData) => connection.receive(textOf(data)));
-      })
-      .catch((error: unknown) => this.refuse(edge.socket, error));
+      .then((connection) => connection?.begin())
+      .catch(refuse);
   }
 
   private async connect(edge: EdgeSocket): Promise<TerminalConnection | null> {
@@ -65,7 +61,6 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
       query.sessionId === null
         ? await this.sessions.open(environment, query.cols, query.rows)
         : await this.sessions.find(environment, query.sessionId);
-    if (socket.readyState !== socket.OPEN) return null;
     const clientId = query.clientId ?? randomBytes(8).toString('hex');
     const entry = this.registry.add(edge, session.has(clientId));
     return entry && this.attach(entry, environment, session, query, clientId);
@@ -115,7 +110,8 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     });
     socket.on('close', () => session.detach(client));
     session.begin(client);
-    return new TerminalConnection(entry, session, client, this.registry, (error) => this.refuse(socket, error));
+    const intake = new FrameIntake(socket, this.clock);
+    return new TerminalConnection(entry, session, client, this.registry, intake, (error) => this.refuse(socket, error));
   }
 
   private refuse(socket: WebSocket, thrown: unknown): void {
@@ -128,17 +124,20 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
 
 /** One client's frames. */
 class TerminalConnection {
-  private waiting = 0;
-
   constructor(
     private readonly entry: Entry,
     private readonly session: TerminalSession,
     private readonly client: Parameters<TerminalSession['input']>[0],
     private readonly registry: SocketRegistry,
+    private readonly intake: FrameIntake,
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  receive(text: string): void {
+  begin(): void {
+    this.intake.begin((text) => this.receive(text), this.failed);
+  }
+
+  private receive(text: string): void {
     const message = readMessage(text);
     switch (message.type) {
       case 'input':
@@ -165,31 +164,24 @@ class TerminalConnection {
     }
   }
 
-  /** No await before the session has it: input stays in order. The socket is not read while too much of it waits. */
+  /** No await before the session has it: input stays in order. */
   private input({ bytes, seq }: Extract<ClientMessage, { type: 'input' }>): void {
-    const { socket } = this.entry;
-    this.waiting += bytes.length;
-    if (this.waiting > MOST_WAITING_BYTES) socket.pause();
-    this.session
-      .input(this.client, bytes, seq)
-      .then((refusal) => {
-        if (refusal)
-          this.error(refusal.code, refusal.message, refusal.expected === undefined ? {} : { expected: refusal.expected });
-        else if (seq !== null) this.client.send({ type: 'input_ack', seq });
-      }, this.failed)
-      .finally(() => {
-        this.waiting -= bytes.length;
-        if (this.waiting <= MOST_WAITING_BYTES && socket.isPaused) socket.resume();
-      });
+    const taken = this.session.input(this.client, bytes, seq).then((refusal) => {
+      if (refusal)
+        this.error(refusal.code, refusal.message, refusal.expected === undefined ? {} : { expected: refusal.expected });
+      else if (seq !== null) this.client.send({ type: 'input_ack', seq });
+    }, this.failed);
+    this.intake.during(bytes.length, taken);
   }
 
   private renew(token: string): void {
-    this.registry.renew(this.entry, token).then(
+    const renewed = this.registry.renew(this.entry, token).then(
       (own) => {
         if (!own) this.error('token_invalid', 'The token is another user’s');
       },
       () => this.error('token_invalid', 'The token is not valid'),
     );
+    this.intake.during('all', renewed);
   }
 
   private error(code: string, message: string, extra: Readonly<Record<string, unknown>> = {}): void {
@@ -201,18 +193,14 @@ function outletOf(socket: WebSocket): Outlet {
   return {
     send: (message, sent) => {
       if (socket.readyState !== socket.OPEN) return;
+      if (socket.bufferedAmount > MOST_UNREAD_BYTES) {
+        socket.terminate();
+        return;
+      }
       socket.send(JSON.stringify(message), (error) => {
         if (!error) sent?.();
       });
     },
     close: (code, reason) => socket.close(code, reason),
   };
-}
-
-function textOf(data: RawData): string {
-  return Buffer.isBuffer(data)
-    ? data.toString('utf8')
-    : Array.isArray(data)
-      ? Buffer.concat(data).toString('utf8')
-      : Buffer.from(data).toString('utf8');
 }

@@ -1,11 +1,12 @@
 /** The terminal's messages in JSON (contract §6): reading what clients send, without trusting any of it. */
 
 export const MOST_INPUT_BYTES = 1_048_576;
+const MOST_ID_LENGTH = 128;
 
 export type ClientMessage =
   | { readonly type: 'input'; readonly bytes: Buffer; readonly seq: number | null }
   | { readonly type: 'resize'; readonly cols: number; readonly rows: number }
-  | { readonly type: 'ping'; readonly id: unknown }
+  | { readonly type: 'ping'; readonly id: PingId | undefined }
   | { readonly type: 'ack'; readonly seq: number }
   | { readonly type: 'control'; readonly action: 'take' | 'release' }
   | { readonly type: 'auth'; readonly token: string }
@@ -18,7 +19,7 @@ const NOT_YET = new Set(['key', 'paste', 'paste_cancel', 'screen']);
 
 /** A text frame. What is no JSON object is raw input. */
 export function readMessage(text: string): ClientMessage {
-  const value = parse(text);
+  const value = parseObject(text);
   if (value === null) return input(text, null);
   const { type } = value;
   if (typeof type !== 'string') return refused('bad_message', 'A message needs a type');
@@ -32,7 +33,9 @@ export function readMessage(text: string): ClientMessage {
         return refused('bad_resize', 'cols and rows must be whole numbers from 1 to 1000');
       return { type: 'resize', cols: value.cols, rows: value.rows };
     case 'ping':
-      return { type: 'ping', id: value.id };
+      return isPingId(value.id)
+        ? { type: 'ping', id: value.id }
+        : refused('bad_message', `id must be a number, or a string of at most ${MOST_ID_LENGTH} characters`);
     case 'ack':
       return isCount(value.seq) ? { type: 'ack', seq: value.seq } : refused('bad_message', 'ack needs seq, a whole number');
     case 'control':
@@ -58,7 +61,8 @@ function input(data: string, seq: number | null): ClientMessage {
   return { type: 'input', bytes, seq };
 }
 
-function parse(text: string): Readonly<Record<string, unknown>> | null {
+/** Null for what is no JSON object. */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | null {
   if (!/^\s*\{/.test(text)) return null;
   try {
     const value: unknown = JSON.parse(text);
@@ -66,6 +70,17 @@ function parse(text: string): Readonly<Record<string, unknown>> | null {
   } catch {
     return null;
   }
+}
+
+export type PingId = string | number | null;
+
+/** It comes back as it is: nothing that costs much to write. */
+export function isPingId(value: unknown): value is PingId | undefined {
+  return value === undefined || value === null || typeof value === 'number' || isShort(value);
+}
+
+function isShort(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MOST_ID_LENGTH;
 }
 
 export function isSize(value: unknown): value is number {
