@@ -1,13 +1,13 @@
 import { ToInteger, PageQuery } from '@devpocket/http';
-import { REGIONS, type Region } from '@devpocket/kernel';
+import { parseTime, REGIONS, type Region } from '@devpocket/kernel';
 import { PHASES, type Phase, STATUS_REASONS, type StatusReason } from '@devpocket/runtime';
 import { type TicketPurpose } from '@devpocket/shared-state';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import {
+  IsDate,
   IsIn,
   IsInt,
-  IsISO8601,
   IsObject,
   IsOptional,
   IsString,
@@ -23,6 +23,8 @@ import { type DesiredStatus, STATUSES, type Status } from './environment';
 
 const NAME = /^(?!-)[A-Za-z0-9_-]{1,50}(?<!-)$/;
 const NAME_MESSAGE = 'must be 1–50 of letters, digits, - and _, not beginning or ending with -';
+/** Names such as `toString` would not survive the copying of a plain object. */
+const asGiven = ({ obj, key }: { obj: Readonly<Record<string, unknown>>; key: string }): unknown => obj[key];
 const given = (_object: unknown, value: unknown): boolean => value !== undefined;
 
 export class ResourcesInput {
@@ -76,6 +78,7 @@ export class CreateEnvironmentDto {
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'At most 100, 32 KiB in all' })
   @ValidateIf(given)
+  @Transform(asGiven)
   @IsObject()
   environment_variables?: Record<string, string>;
 
@@ -113,6 +116,7 @@ export class ChangeEnvironmentDto {
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'Replaces all' })
   @ValidateIf(given)
+  @Transform(asGiven)
   @IsObject()
   environment_variables?: Record<string, string>;
 
@@ -166,8 +170,9 @@ export class LogsQuery {
 
   @ApiPropertyOptional({ type: 'string', format: 'date-time' })
   @IsOptional()
-  @IsISO8601({ strict: true })
-  since?: string;
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? (parseTime(value) ?? value) : value))
+  @IsDate({ message: 'since must be a time such as 2026-01-31T12:00:00Z', context: { code: 'invalid_time' } })
+  since?: Date;
 
   @ApiPropertyOptional({ type: 'string', description: 'The cursor of a line: those that follow it' })
   @IsOptional()

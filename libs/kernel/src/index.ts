@@ -5,3 +5,4 @@ export * from './id';
 export * from './loop';
 export * from './page';
 export * from './region';
+export * from './time';

@@ -2,7 +2,7 @@ import { EnvironmentEvents, EnvironmentsService } from '@devpocket/environments'
 import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
 import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
-import { Clock, DomainError } from '@devpocket/kernel';
+import { Clock, DomainError, parseTime } from '@devpocket/kernel';
 import { type WebSocket } from 'ws';
 import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
@@ -70,10 +70,11 @@ function readQuery(query: URLSearchParams): LogQuery {
   if (!/^\d{1,4}$/.test(lines) || Number(lines) < 1 || Number(lines) > 1000)
     refuse('lines', 'invalid_lines', 'must be a whole number from 1 to 1000');
   const since = query.get('since');
-  if (since !== null && Number.isNaN(Date.parse(since))) refuse('since', 'invalid_time', 'must be an ISO 8601 time');
+  const from = since === null ? null : parseTime(since);
+  if (since !== null && !from) refuse('since', 'invalid_time', 'must be a time such as 2026-01-31T12:00:00Z');
   const after = query.get('after');
   if (after !== null && !CURSOR.test(after)) refuse('after', 'invalid_cursor', 'must be the cursor of a line');
-  return { lines: Number(lines), since: since === null ? null : new Date(since), after, follow: query.get('follow') !== 'false' };
+  return { lines: Number(lines), since: from, after, follow: query.get('follow') !== 'false' };
 }
 
 function toMessage(event: LogEvent): Readonly<Record<string, unknown>> {
