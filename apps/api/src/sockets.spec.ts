@@ -221,13 +221,56 @@ describe('the WebSocket edge', () => {
     await user.client.request('DELETE', `/environments/${id}/terminals/${String(session)}`);
   });
 
+  it('opens no shell, and ends none for it, when there is no place for the socket', async () => {
+    const busy = await api.user('busy');
+    const own = await running(busy, 'one');
+    const all = await Promise.all(
+      [1, 2, 3, 4, 5].map(async () => {
+        const conversation = talk(terminal(`token=${busy.token}`, own));
+        await said(conversation, 'welcome');
+        return conversation;
+      }),
+    );
+    const before = await busy.client.request('GET', `/environments/${own}/terminals`);
+    expect(await talk(terminal(`token=${busy.token}`, own)).over).toBe(4429);
+    expect(await busy.client.request('GET', `/environments/${own}/terminals`)).toEqual(before);
+    expect(before).toHaveLength(5);
+    for (const { socket, over } of all) {
+      socket.close();
+      await over;
+    }
+  });
+
+  it('shows a shell that was closed by request nowhere any more', async () => {
+    const conversation = await open();
+    const { session_id: session } = await said(conversation, 'welcome');
+    const path = `/environments/${id}/terminals`;
+    await user.client.request('DELETE', `${path}/${String(session)}`);
+    expect(await conversation.over).toBe(1000);
+    expect(await said(conversation, 'exit')).toMatchObject({ reason: 'killed' });
+    const listed = (await user.client.request('GET', path)) as readonly Record<string, unknown>[];
+    expect(listed.map(({ session_id }) => session_id)).not.toContain(session);
+    expect(await talk(terminal(`token=${user.token}&session_id=${String(session)}`)).over).toBe(4404);
+  });
+
+  it.each([
+    ['a path that is no URL', 'GET //[ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 404],
+    ['another protocol offered', 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n', 200],
+  ])('answers %s as HTTP', async (_what, request, status) => {
+    const { hostname, port } = new URL(api.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(request);
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first.toString('latin1')).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    socket.destroy();
+  });
+
   it('streams logs, and ends when it should', async () => {
     const path = `/api/v1/ws/logs/${id}?token=${user.token}`;
     const once = talk(`${path}&follow=false`);
     expect(await once.over).toBe(1000);
     expect(once.messages.map(({ type }) => type)).toEqual([...once.messages.slice(1).map(() => 'log'), 'caught_up']);
-    const wrong = talk(`${path}&lines=0`);
-    expect(await wrong.over).toBe(4404);
+    for (const wrong of ['lines=0', 'since=2024-366', 'after=%20']) expect(await talk(`${path}&${wrong}`).over).toBe(4404);
     const large = talk(path);
     await said(large, 'caught_up');
     large.socket.send('x'.repeat(1_048_577));

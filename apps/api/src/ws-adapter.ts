@@ -13,6 +13,7 @@ import { selectProtocol } from './ws-protocol';
 const TERMINAL_FRAME_BYTES = 8 * 1_048_576;
 const FRAME_BYTES = 1_048_576;
 const USER_HANDSHAKES = 60;
+const FOREIGN_ORIGIN = 'origin_not_allowed';
 const ADDRESS_HANDSHAKES = 100;
 
 /** One gateway's path, with its `:id`. */
@@ -91,7 +92,9 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   }
 
   private listen(): void {
-    const server = this.app.getHttpServer() as Server;
+    const server = this.app.getHttpServer() as Server & { shouldUpgradeCallback: (request: IncomingMessage) => boolean };
+    // Any other upgrade that is offered (h2c) is not taken: the request is answered as it is (RFC 9110 §7.8).
+    server.shouldUpgradeCallback = ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket';
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       stream.on('error', () => stream.destroy());
       this.upgrade(request, stream, head).catch(() => reject(stream, 500));
@@ -99,19 +102,20 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   }
 
   private async upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://relative');
-    const route = this.routes.find(({ pattern }) => pattern.test(url.pathname));
+    const url = URL.parse(request.url ?? '/', 'http://relative');
+    const route = url && this.routes.find(({ pattern }) => pattern.test(url.pathname));
     if (!route) return reject(stream, (await this.overAddressLimit(request)) ? 429 : 404);
     if (this.closing) return reject(stream, 503);
     const offered = (request.headers['sec-websocket-protocol'] ?? '')
       .split(',')
       .map((item) => item.trim())
       .filter(Boolean);
-    if (offered.length > 0 && selectProtocol(offered) === null) return reject(stream, 400);
+    if (offered.length > 0 && selectProtocol(offered) === null)
+      return reject(stream, (await this.overAddressLimit(request)) ? 429 : 400);
     const environmentId = decode(route.pattern.exec(url.pathname)?.[1] ?? '');
     const checked = await this.check(request, url.searchParams, offered, route.purpose, environmentId);
     // A caller without a good credential counts for its address, and over the limit is not worth a handshake.
-    if (checked instanceof DomainError && checked.kind === 'unauthenticated') {
+    if (checked instanceof DomainError && (checked.kind === 'unauthenticated' || checked.code === FOREIGN_ORIGIN)) {
       const over = await this.overAddressLimit(request);
       if (over) return reject(stream, 429, { 'Retry-After': String(Math.ceil(over.resetMs / 1000)) });
     }
@@ -169,7 +173,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     const { allowedOrigins, publicUrl } = this.app.get(HttpSettings);
     const own = [`http://${host ?? ''}`, `https://${host ?? ''}`, ...(publicUrl === null ? [] : [new URL(publicUrl).origin])];
     if (allowedOrigins.includes('*') || allowedOrigins.includes(origin) || own.includes(origin)) return;
-    throw new DomainError('forbidden', 'origin_not_allowed', 'This origin is not in ALLOWED_ORIGINS');
+    throw new DomainError('forbidden', FOREIGN_ORIGIN, 'This origin is not in ALLOWED_ORIGINS');
   }
 
   private async checkUserLimit({ userId }: Principal): Promise<void> {

@@ -26,6 +26,8 @@ export interface SessionView {
 @Injectable()
 export class TerminalSessionsService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly sessions = new Map<string, TerminalSession>();
+  /** Closed by request, by when: a runtime still remembers how they ended. */
+  private readonly removed = new Map<string, number>();
   /** Opening and adopting go one after another within an environment. */
   private readonly turns = new Map<string, Promise<unknown>>();
   private readonly outputBytes: Counter;
@@ -128,8 +130,13 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   /** Ends the shell, or forgets one that has ended. @throws DomainError `not_found` */
   async remove(environment: LocatedEnvironment, sessionId: string): Promise<void> {
     const session = await this.find(environment, sessionId);
+    await this.close(session);
+  }
+
+  private async close(session: TerminalSession): Promise<void> {
     if (session.alive) await session.kill();
-    this.sessions.delete(sessionId);
+    this.sessions.delete(session.id);
+    this.removed.set(session.id, this.clock.millis());
   }
 
   private of(environmentId: string): TerminalSession[] {
@@ -142,7 +149,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     if (!driver.durableTerminals) return;
     const records = await this.ask(() => driver.terminals(environment.place), environment);
     for (const { sessionId } of records) {
-      if (this.sessions.has(sessionId)) continue;
+      if (this.sessions.has(sessionId) || this.removed.has(sessionId)) continue;
       try {
         this.keep(environment, await driver.adoptTerminal(environment.place, sessionId));
       } catch (error) {
@@ -158,8 +165,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     const detached = alive.filter(({ attached }) => attached === 0).sort((a, b) => a.lastUse - b.lastUse);
     for (const session of detached) {
       if ((await session.foregroundBusy()) === true) continue;
-      await session.kill();
-      this.sessions.delete(session.id);
+      await this.close(session);
       return;
     }
     throw new DomainError(
@@ -184,6 +190,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   /** Forgets what ended long ago, and notes work that goes on in the foreground of shells that print. */
   private async sweep(): Promise<void> {
     const now = this.clock.millis();
+    for (const [id, at] of this.removed) if (at < now - 2 * REMEMBER_MS) this.removed.delete(id);
     for (const [id, session] of this.sessions) {
       if (session.endedAt && session.endedAt.getTime() < now - REMEMBER_MS && session.attached === 0) this.sessions.delete(id);
       const { lastOutputAt } = session.describe();

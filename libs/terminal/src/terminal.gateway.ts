@@ -57,13 +57,14 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
       return null;
     }
     const environment = await this.environments.locate(principal, environmentId);
-    const session =
-      query.sessionId === null
-        ? await this.sessions.open(environment, query.cols, query.rows)
-        : await this.sessions.find(environment, query.sessionId);
-    const clientId = query.clientId ?? randomBytes(8).toString('hex');
-    const entry = this.registry.add(edge, session.has(clientId));
-    return entry && this.attach(entry, environment, session, query, clientId);
+    // Only one that has a place opens a shell, which may end another.
+    if (query.sessionId === null) {
+      const entry = this.registry.add(edge, false);
+      return entry && this.attach(entry, environment, await this.sessions.open(environment, query.cols, query.rows), query);
+    }
+    const session = await this.sessions.find(environment, query.sessionId);
+    const entry = this.registry.add(edge, query.clientId !== null && session.has(query.clientId));
+    return entry && this.attach(entry, environment, session, query);
   }
 
   private attach(
@@ -71,9 +72,9 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     environment: LocatedEnvironment,
     session: TerminalSession,
     query: TerminalQuery,
-    clientId: string,
   ): TerminalConnection | null {
     const { socket } = entry;
+    const clientId = query.clientId ?? randomBytes(8).toString('hex');
     const outlet = outletOf(socket);
     const attachment = session.attach({
       clientId,
