@@ -1,7 +1,9 @@
 import { isRecord } from '@devpocket/client';
 import { FakeDriver } from '@testing/runtime';
 import { SystemClock } from '@devpocket/kernel';
-import { TestApi } from '../testing';
+import { once } from 'node:events';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { PASSWORD, TestApi } from '../testing';
 
 const METRICS_TOKEN = 'metrics-token-of-the-spec';
 
@@ -54,9 +56,46 @@ describe('every answer', () => {
     if (status === 405) expect(answer.headers.get('allow')).toBe('POST');
   });
 
+  it('refuses a body that is declared too large before it is sent', async () => {
+    const { hostname, port } = new URL(api.url);
+    const request = httpRequest({ hostname, port, method: 'POST', path: '/api/v1/auth/login', agent: false });
+    request.setHeader('content-type', 'application/json');
+    request.setHeader('content-length', 66_000);
+    request.flushHeaders();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect([response.statusCode, response.headers.connection]).toEqual([413, 'close']);
+    request.on('error', () => undefined).destroy();
+  });
+
+  it('of a page names the next one, however its URL was written', async () => {
+    const { token, client } = await api.user('pages');
+    await client.login('pages', PASSWORD);
+    for (const path of ['/auth/sessions?limit=1', '/auth/sessions/?limit=1&&']) {
+      const { headers } = await api.call('GET', path, { token });
+      expect(headers.get('link')).toMatch(/^<\/api\/v1\/auth\/sessions\/?\?limit=1&(.*&)?cursor=[^&>]+>; rel="next"$/);
+    }
+  });
+
+  it('that may be kept tells what it depends on, beside the origin', async () => {
+    const { token } = await api.user('vary');
+    const { headers } = await api.call('GET', '/auth/me', { token, headers: { origin: 'https://app.example' } });
+    expect(headers.get('vary')?.split(', ')).toEqual(expect.arrayContaining(['Origin', 'Authorization']));
+  });
+
   it('names an unknown field', async () => {
     const { body } = await api.call('POST', '/auth/login', { body: { username_or_email: 'a', password: 'b', pasword: 'c' } });
     expect(body).toMatchObject({ errors: [{ field: 'pasword', code: 'unknown_field' }] });
+  });
+
+  it.each(['__proto__', 'constructor'])('drops no member named %s unseen', async (name) => {
+    const { token } = await api.user(`names_${name}`);
+    for (const [raw, field] of [
+      [`{"name":"a","template":"ubuntu","${name}":{}}`, name],
+      [`{"name":"a","template":"ubuntu","environment_variables":{"${name}":"b"}}`, `environment_variables.${name}`],
+    ] as const) {
+      const answer = await api.call('POST', '/environments', { token, raw });
+      expect(answer.body).toMatchObject({ status: 422, errors: [{ field, code: 'reserved_name' }] });
+    }
   });
 
   it('names a hundred faults at most, however many there are', async () => {

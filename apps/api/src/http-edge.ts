@@ -44,10 +44,8 @@ export function dressHttpEdge(app: NestExpressApplication): void {
     maxAge: 600,
   });
   app.use(onlyJson);
-  const body = (limit: number): RequestHandler =>
-    json({ limit, type: isJson, verify: (_req, _res, bytes) => checkJsonSize(bytes) });
-  app.use(`/${API_PREFIX}/auth`, body(AUTH_BODY_BYTES));
-  app.use(body(settings.maxBodyBytes));
+  app.use(`/${API_PREFIX}/auth`, ...body(AUTH_BODY_BYTES));
+  app.use(...body(settings.maxBodyBytes));
   app.setGlobalPrefix(API_PREFIX, { exclude: UNPREFIXED });
   app.useGlobalPipes(validationPipe());
   if (settings.docsEnabled)
@@ -102,6 +100,23 @@ function withPageHeaders(document: OpenAPIObject): OpenAPIObject {
 
 function isJson(request: { readonly headers: { readonly 'content-type'?: string | undefined } }): boolean {
   return /^application\/([^;]+\+)?json\s*(;|$)/i.test(request.headers['content-type'] ?? '');
+}
+
+function body(limit: number): RequestHandler[] {
+  const read = json({ limit, type: isJson, verify: (_request, _response, bytes) => checkJsonSize(bytes) });
+  return [declaredSize(limit), read];
+}
+
+/** Answered before the body is sent: the parser would first read all of it. */
+function declaredSize(limit: number): RequestHandler {
+  return (request, response, next) => {
+    if (Number(request.headers['content-length'] ?? 0) <= limit) {
+      next();
+      return;
+    }
+    response.setHeader('Connection', 'close');
+    next(new DomainError('too_large', 'body_too_large', `The body is larger than ${limit} bytes`, { extra: { limit } }));
+  };
 }
 
 /** A body that is no JSON is refused rather than dropped unseen. */

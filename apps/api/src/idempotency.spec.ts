@@ -57,6 +57,15 @@ describe('Idempotency-Key', () => {
     ]);
   });
 
+  it('replays under the headers of any other answer', async () => {
+    const body = { name: 'again', template: 'absent' };
+    const [first, second] = [await create('f', body), await create('f', body)];
+    const names = ({ headers }: typeof first): string[] => [...headers.keys()].filter((name) => name !== 'idempotency-replayed');
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    expect(names(second)).toEqual(names(first));
+    expect(second.headers.get('content-type')).toBe(first.headers.get('content-type'));
+  });
+
   it.each(['', 'a b', 'x'.repeat(129), 'ü'])('refuses the key %p', async (key) => {
     const header = Buffer.from(key, 'utf8').toString('latin1');
     const answer = await create(header, {});

@@ -195,6 +195,14 @@ describe('an environment', () => {
     }
   });
 
+  it('keeps variables named like what every object has', async () => {
+    const environment_variables = { toString: 'b', hasOwnProperty: 'c' };
+    const id = await create('named', { environment_variables });
+    expect((await get(id)).environment_variables).toEqual(environment_variables);
+    await call('PATCH', `/environments/${id}`, { environment_variables: { valueOf: 'd' } });
+    expect((await get(id)).environment_variables).toEqual({ valueOf: 'd' });
+  });
+
   it('refuses a create that cannot be', async () => {
     await create('taken');
     for (const [body, status, code, field] of [
@@ -234,6 +242,11 @@ describe('an environment', () => {
     expect(Date.parse(String(bodyOf(kept).stop_at)) - Date.now()).toBeGreaterThan(239 * 60_000);
     expect((await call('POST', `/environments/${id}/keepalive`, { minutes: 241 })).status).toBe(422);
     expect((await call('GET', `/environments/${id}/metrics?hours=169`)).status).toBe(422);
+    expect((await call('GET', `/environments/${id}/logs?since=2024-W01`)).body).toMatchObject({
+      status: 422,
+      errors: [{ field: 'since', code: 'invalid_time' }],
+    });
+    expect((await call('GET', `/environments/${id}/logs?since=2999-01-01T00:00:00Z`)).body).toMatchObject({ logs: [] });
     expect((await call('GET', `/environments/${id}/logs?lines=2`)).body).toMatchObject({
       environment_id: id,
       logs: [{ source: 'system' }],

@@ -89,6 +89,11 @@ describe('a problem', () => {
     expect(toProblem(toDomainError(down, false), 'r')).toMatchObject({ status: 503, code: 'unavailable', retry_after: 5 });
   });
 
+  it('of a static file asked for in parts that it does not have is the caller’s', () => {
+    const range = Object.assign(new Error('Range Not Satisfiable'), { status: 416, expose: true });
+    expect(toProblem(toDomainError(range, false), 'r')).toMatchObject({ status: 400, code: 'malformed_request' });
+  });
+
   it.each([
     ['entity.parse.failed', 400, 400, 'malformed_json'],
     ['entity.too.large', 413, 413, 'body_too_large'],

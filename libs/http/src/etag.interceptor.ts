@@ -15,7 +15,7 @@ export class EtagInterceptor implements NestInterceptor {
         const digest = createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 27);
         response.setHeader('ETag', `"${digest}"`);
         response.setHeader('Cache-Control', 'private, no-cache');
-        response.setHeader('Vary', 'Authorization');
+        response.vary('Authorization');
         if (!matches(request.headers['if-none-match'], digest)) return body;
         response.status(304);
         return undefined;

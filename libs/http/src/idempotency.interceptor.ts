@@ -4,7 +4,7 @@ import { Clock, DomainError } from '@devpocket/kernel';
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { type Request, type Response } from 'express';
 import { createHmac, randomUUID } from 'node:crypto';
-import { lastValueFrom, type Observable, from } from 'rxjs';
+import { from, lastValueFrom, type Observable, of } from 'rxjs';
 import { setIdempotencyScope, type StoredAnswer } from './idempotency';
 import { IdempotencyRepository } from './idempotency.repository';
 import { toDomainError, toProblem } from './problem';
@@ -43,8 +43,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const response = context.switchToHttp().getResponse<Response>();
     const stored = await this.claim(scope, bodyHash, holder);
     if (stored) {
-      replay(response, stored);
-      return from([]);
+      return of(replay(response, stored));
     }
     setIdempotencyScope(request, scope);
     return from(this.run(next, response, scope, holder, contextOf(request).requestId));
@@ -109,9 +108,11 @@ function keptHeaders(response: Response): Record<string, string> {
   return typeof location === 'string' ? { Location: location } : {};
 }
 
-function replay(response: Response, answer: StoredAnswer): void {
+/** @returns the body */
+function replay(response: Response, answer: StoredAnswer): unknown {
   response.status(answer.status).setHeader('Idempotency-Replayed', 'true');
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
-  if (answer.body === '') response.end();
-  else response.setHeader('Content-Type', answer.contentType).send(answer.body);
+  if (answer.body === '') return undefined;
+  response.setHeader('Content-Type', answer.contentType);
+  return JSON.parse(answer.body) as unknown;
 }

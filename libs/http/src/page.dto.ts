@@ -53,9 +53,9 @@ export class PageInterceptor implements NestInterceptor<Page<unknown>, readonly 
       map((page) => {
         response.setHeader('X-Total-Count', String(page.total));
         if (page.next) {
-          const url = new URL(request.originalUrl, 'http://relative');
-          url.searchParams.set('cursor', encodeCursor(page.next));
-          response.setHeader('Link', `<${url.pathname}${url.search}>; rel="next"`);
+          const query = new URLSearchParams(/\?(.*)$/.exec(request.originalUrl)?.[1]);
+          query.set('cursor', encodeCursor(page.next));
+          response.setHeader('Link', `<${request.baseUrl}${request.path}?${query.toString()}>; rel="next"`);
         }
         return page.items;
       }),

@@ -89,6 +89,8 @@ function fromFramework(error: unknown): DomainError | null {
         break;
     }
   }
+  // Of a static file: a range or a condition that cannot be met.
+  if (isRefusal(error)) return new DomainError('malformed', 'malformed_request', error.message);
   if (error instanceof HttpException) {
     const inner = error.cause === undefined ? null : fromFramework(error.cause);
     if (inner) return inner;
@@ -101,6 +103,12 @@ function fromFramework(error: unknown): DomainError | null {
     if (status === 403) return new DomainError('forbidden', 'forbidden', 'Not allowed');
   }
   return null;
+}
+
+/** An http-errors error of the client's making. */
+function isRefusal(error: unknown): error is { readonly message: string } {
+  if (typeof error !== 'object' || error === null || !('expose' in error) || !('status' in error)) return false;
+  return error.expose === true && typeof error.status === 'number' && error.status < 500 && error.status !== 404;
 }
 
 /** The database not answering is a part that is down, not a fault of ours. */

@@ -33,6 +33,11 @@ type Limit = 'auth' | 'exempt';
 /** `auth`: the tight limit per address and per account on top of the general one. `exempt`: no limit (health). */
 export const RateLimit = (limit: Limit): MethodDecorator & ClassDecorator => SetMetadata(KEY, limit);
 
+/** By what is called, however its path was written. */
+function nameOf(context: ExecutionContext): string {
+  return `${context.getClass().name}.${context.getHandler().name}`;
+}
+
 /** Body members that name the account that a sign-in or registration is about. */
 const ACCOUNT_FIELDS = ['username_or_email', 'email', 'username'];
 
@@ -68,7 +73,7 @@ export class RateLimitGuard extends ThrottlerGuard {
     contextOf(req).counted = true;
     const address = this.limiter.addressKeyOf(req);
     const keys = isAuth
-      ? [`auth:${req.path}:${address}`, ...this.accounts(req).map((account) => `auth:${req.path}:${account}`)]
+      ? [address, ...this.accounts(req)].map((whose) => `auth:${nameOf(request.context)}:${whose}`)
       : [req.principal ? `user:${req.principal.userId}` : `address:${address}`];
     const hits: Hit[] = [];
     for (const key of keys) hits.push(await this.hit(key, request));

@@ -4,9 +4,29 @@ import { ValidationPipe, type ValidationError } from '@nestjs/common';
 /** Nobody reads more. */
 const MOST_ERRORS = 100;
 
+/** Names that class-transformer and Mongoose cannot copy. Nest's own pipe takes such members away unseen. */
+const RESERVED = ['__proto__', 'constructor'];
+
+class SeeingPipe extends ValidationPipe {
+  protected override stripProtoKeys(value: unknown): void {
+    refuseReserved(value, '');
+  }
+}
+
+/** @throws DomainError naming the first reserved member. A body is at most as deep as `checkJsonSize` lets it be. */
+function refuseReserved(value: unknown, path: string): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, member] of Object.entries(value)) {
+    const field = path === '' ? key : `${path}.${key}`;
+    if (RESERVED.includes(key))
+      throw DomainError.invalid({ field, code: 'reserved_name', message: 'is a name that cannot be used' });
+    refuseReserved(member, field);
+  }
+}
+
 /** The pipe of every route: unknown members are refused, types are not coerced but in queries, and faults name their field. */
 export function validationPipe(): ValidationPipe {
-  return new ValidationPipe({
+  return new SeeingPipe({
     whitelist: true,
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
