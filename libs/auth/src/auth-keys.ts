@@ -1,6 +1,6 @@
 import { AuthSettings } from '@devpocket/config';
 import { Injectable } from '@nestjs/common';
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, hkdfSync } from 'node:crypto';
 
 const USES = ['refresh-successor', 'refresh-tag', 'lockout-name'] as const;
 export type KeyUse = (typeof USES)[number];
@@ -21,4 +21,9 @@ export class AuthKeys {
     if (!key) throw new Error(`There is no key for ${use}`);
     return createHmac('sha256', key).update(data).digest();
   }
+}
+
+/** The HS256 key as it stands. Ready-made: from a string jsonwebtoken would first try to read a public key with each token. */
+export function accessTokenKey({ secretKey }: AuthSettings): KeyObject {
+  return createSecretKey(secretKey, 'utf8');
 }

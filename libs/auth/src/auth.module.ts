@@ -8,7 +8,7 @@ import { MongooseModule } from '@nestjs/mongoose';
 import { AccessTokens } from './access-tokens';
 import { AccountController } from './account.controller';
 import { AccountService } from './account.service';
-import { AuthKeys } from './auth-keys';
+import { accessTokenKey, AuthKeys } from './auth-keys';
 import { AuthController } from './auth.controller';
 import { BearerStrategy } from './bearer.strategy';
 import { LockoutRepository } from './lockout.repository';
@@ -36,7 +36,7 @@ import { TokenPairs } from './token-pairs';
     JwtModule.registerAsync({
       inject: [AuthSettings],
       useFactory: (settings: AuthSettings) => ({
-        secret: settings.secretKey,
+        secret: accessTokenKey(settings),
         signOptions: { algorithm: 'HS256' as const },
         // `exp` is read by `readClaims`, against the clock that is given.
         verifyOptions: { algorithms: ['HS256' as const], ignoreExpiration: true },

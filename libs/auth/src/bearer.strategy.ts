@@ -4,6 +4,7 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import passport from 'passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
+import { accessTokenKey } from './auth-keys';
 import { SessionAuthenticator } from './session-authenticator';
 
 /** Passport's way to the authenticator: it checks the signature, the rest is decided there, as for sockets. */
@@ -16,7 +17,8 @@ export class BearerStrategy extends PassportStrategy(Strategy) implements OnModu
   ) {
     super({
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
-      secretOrKey: settings.secretKey,
+      // Handed on to jsonwebtoken, which takes a KeyObject; the types of passport-jwt do not know of it.
+      secretOrKey: accessTokenKey(settings) as unknown as Buffer,
       algorithms: ['HS256'],
       // Read by the authenticator, against the clock that is given.
       ignoreExpiration: true,
