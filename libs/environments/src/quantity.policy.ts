@@ -2,38 +2,38 @@
  * Kubernetes quantities (apimachinery, `resource.Quantity`): a decimal number with an SI suffix (`m`, `k`, `M`, `G`, `T`, `P`, `E`), a
  * binary one (`Ki` … `Ei`) or an exponent (`e3`). Compared as numbers, exactly.
  */
-const QUANTITY = /^(\d{1,15})(?:\.(\d{1,9}))?(?:(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE](\d{1,2}))?$/;
+const QUANTITY = /^(?=\.?\d)(\d{0,15})(?:\.(\d{0,9}))?(?:(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE](\d{1,2}))?$/;
 
 const SI = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
-/** In thousandths; null for what is no quantity or not a whole number of thousandths. */
-function millis(text: string): bigint | null {
+/** Thousandths as a fraction; null for what is no quantity. */
+function millis(text: string): { readonly over: bigint; readonly under: bigint } | null {
   const match = QUANTITY.exec(text);
   if (!match) return null;
   const [, whole = '', fraction = '', suffix = '', exponent = '0'] = match;
-  const digits = BigInt(whole + fraction);
   const factor = suffix.endsWith('i')
     ? 1000n * 1024n ** BigInt(BINARY.indexOf(suffix))
     : suffix === 'm'
       ? 1n
       : 1000n * 1000n ** BigInt(SI.indexOf(suffix)) * 10n ** BigInt(exponent);
-  const product = digits * factor;
-  const divisor = 10n ** BigInt(fraction.length);
-  return product % divisor === 0n ? product / divisor : null;
+  return { over: BigInt(whole + fraction) * factor, under: 10n ** BigInt(fraction.length) };
 }
 
-/** Thousandths of a core; null for what is none. */
+/** Thousandths of a core; null for what is none. As in Kubernetes there is nothing finer. */
 export function cpuMillis(text: string): number | null {
-  return safe(millis(text));
+  const value = millis(text);
+  return value && value.over % value.under === 0n ? safe(value.over / value.under) : null;
 }
 
 /** Bytes; a fraction of a byte is rounded up, as Kubernetes does. Null for what is none. */
 export function bytes(text: string): number | null {
   const value = millis(text);
-  return value === null ? null : safe((value + 999n) / 1000n);
+  if (!value) return null;
+  const thousand = value.under * 1000n;
+  return safe((value.over + thousand - 1n) / thousand);
 }
 
-function safe(value: bigint | null): number | null {
-  return value === null || value > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(value);
+function safe(value: bigint): number | null {
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(value);
 }
