@@ -64,5 +64,6 @@ export function textFaults(field: string, text: string, rules: readonly TextRule
  * A username never contains `@`, an address always does, so one key space serves both.
  */
 export function nameKey(name: string): string {
-  return name.normalize('NFKC').trim().toLowerCase().normalize('NFKC');
+  // By way of upper case: `ς` and `σ` have one, and `ß` is `SS` there.
+  return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC').trim();
 }
