@@ -33,6 +33,23 @@ describe('every answer', () => {
       415,
       'unsupported_media_type',
     ],
+    [
+      'a body in another charset',
+      'POST',
+      '/auth/login',
+      { raw: '{}', headers: { 'content-type': 'application/json; charset=utf-16le' } },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a compressed body',
+      'POST',
+      '/auth/login',
+      { raw: '{}', headers: { 'content-encoding': 'gzip' } },
+      415,
+      'unsupported_media_type',
+    ],
+    ['a body that is not UTF-8', 'POST', '/auth/login', { raw: Buffer.from('{"a":"\xe4"}', 'latin1') }, 400, 'malformed_json'],
     ['a large body of a sign-in', 'POST', '/auth/login', { body: { password: 'x'.repeat(66_000) } }, 413, 'body_too_large'],
     ['a large body', 'POST', '/environments', { body: { name: 'x'.repeat(101_000) } }, 413, 'body_too_large'],
     ['a body of too many values', 'POST', '/auth/login', { raw: `[${'1,'.repeat(10_000)}1]` }, 413, 'body_too_large'],
@@ -142,6 +159,15 @@ describe('every answer', () => {
     expect((await api.call('GET', '//health')).headers.get('x-ratelimit-limit')).toBeNull();
   });
 
+  it('counts a refusal for the user who is known, not for the address that others share', async () => {
+    const user = await api.user('refused');
+    const remaining = async (): Promise<number> =>
+      Number((await api.call('GET', '/users', { token: user.token })).headers.get('x-ratelimit-remaining'));
+    const first = await remaining();
+    await api.call('GET', '/nowhere');
+    expect(await remaining()).toBe(first - 1);
+  });
+
   it('is the same with a trailing slash', async () => {
     const user = await api.user('slash');
     expect((await api.call('GET', '/auth/me/', { token: user.token })).status).toBe(200);
@@ -173,10 +199,13 @@ describe('every answer', () => {
   });
 
   it('of /metrics needs its token', async () => {
-    expect((await api.call('GET', '//metrics')).status).toBe(401);
+    const refused = await api.call('GET', '//metrics');
+    expect(refused.status).toBe(401);
+    // Guesses count, readings do not.
+    expect(refused.headers.get('x-ratelimit-limit')).toBe('100000');
     expect((await api.call('GET', '//metrics', { token: 'wrong' })).status).toBe(401);
-    const { body, status } = await api.call('GET', '//metrics', { token: METRICS_TOKEN });
-    expect(status).toBe(200);
+    const { body, status, headers } = await api.call('GET', '//metrics', { token: METRICS_TOKEN });
+    expect([status, headers.get('x-ratelimit-limit')]).toEqual([200, null]);
     const types = String(body).match(/^# TYPE \S+/gm);
     expect(types).toEqual(
       expect.arrayContaining(

@@ -7,6 +7,7 @@ import { type NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
+import { isUtf8 } from 'node:buffer';
 
 export const API_PREFIX = 'api/v1';
 
@@ -98,12 +99,20 @@ function withPageHeaders(document: OpenAPIObject): OpenAPIObject {
   return document;
 }
 
+/** JSON, and in no other charset than UTF-8: the checks below read bytes. */
 function isJson(request: { readonly headers: { readonly 'content-type'?: string | undefined } }): boolean {
-  return /^application\/([^;]+\+)?json\s*(;|$)/i.test(request.headers['content-type'] ?? '');
+  const type = request.headers['content-type'] ?? '';
+  return /^application\/([^;]+\+)?json\s*(;|$)/i.test(type) && !/;\s*charset\s*=\s*(?!"?utf-8"?\s*(;|$))/i.test(type);
+}
+
+/** What the parser would replace by U+FFFD in silence, is refused: two passwords would become one. */
+function checkJson(bytes: Buffer): void {
+  if (!isUtf8(bytes)) throw new DomainError('malformed', 'malformed_json', 'The body is not UTF-8');
+  checkJsonSize(bytes);
 }
 
 function body(limit: number): RequestHandler[] {
-  const read = json({ limit, type: isJson, verify: (_request, _response, bytes) => checkJsonSize(bytes) });
+  const read = json({ limit, type: isJson, inflate: false, verify: (_request, _response, bytes) => checkJson(bytes) });
   return [declaredSize(limit), read];
 }
 
@@ -126,5 +135,5 @@ function onlyJson(request: Request, _response: Response, next: NextFunction): vo
     next();
     return;
   }
-  next(new DomainError('malformed', 'unsupported_media_type', 'The body must be JSON (Content-Type: application/json)'));
+  next(new DomainError('malformed', 'unsupported_media_type', 'The body must be JSON in UTF-8 (Content-Type: application/json)'));
 }

@@ -66,7 +66,7 @@ export class TestApi {
   async call(
     method: string,
     path: string,
-    options: { body?: unknown; token?: string; headers?: Readonly<Record<string, string>>; raw?: string } = {},
+    options: { body?: unknown; token?: string; headers?: Readonly<Record<string, string>>; raw?: string | Buffer } = {},
   ): Promise<Answer> {
     const url = path.startsWith('//') ? this.url + path.slice(1) : `${this.url}/api/v1${path}`;
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));

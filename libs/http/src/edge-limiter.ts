@@ -1,3 +1,4 @@
+import { type Principal } from '@devpocket/access';
 import { HttpSettings, RateLimitSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
 import { Counters, type Hit } from '@devpocket/shared-state';
@@ -8,7 +9,7 @@ import { contextOf } from './request-context';
 
 export const MINUTE_MS = 60_000;
 
-/** Counts per address what has no user to count for, and knows how an exceeded limit is told. */
+/** Knows for whom a request counts, counts what no route did, and how an exceeded limit is told. */
 @Injectable()
 export class EdgeLimiter {
   /** The caller's address as `X-Forwarded-For` and the trusted proxies tell it. */
@@ -26,10 +27,15 @@ export class EdgeLimiter {
     return addressKey(this.addressOf(request));
   }
 
-  /** Counts a request that failed before any limit saw it; the error to answer when its address is over the limit. */
+  /** For whom a request counts: the user, where one is known. */
+  keyOf(request: IncomingMessage & { readonly principal?: Principal }): string {
+    return request.principal ? `user:${request.principal.userId}` : `address:${this.addressKeyOf(request)}`;
+  }
+
+  /** Counts a request that failed before any limit saw it; the error to answer when its caller is over the limit. */
   async countFailure(request: IncomingMessage, response: ServerResponse): Promise<DomainError | null> {
     contextOf(request).counted = true;
-    const hit = await this.counters.hit(`address:${this.addressKeyOf(request)}`, this.limits.perMinute, MINUTE_MS);
+    const hit = await this.counters.hit(this.keyOf(request), this.limits.perMinute, MINUTE_MS);
     tellLimit(response, hit);
     return hit.allowed ? null : rateLimited(hit);
   }

@@ -9,7 +9,7 @@ import { allowedMethods } from './route-table';
 
 /**
  * The one place where an error becomes an answer. Whatever fails before a rate limit has counted it (an unknown route, an
- * unreadable body, a bad token) is counted here, for its address.
+ * unreadable body, a bad token, a refusal) is counted here, for the user who is known or else the address.
  */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {

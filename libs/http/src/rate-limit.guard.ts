@@ -30,7 +30,7 @@ export class CountersStorage implements ThrottlerStorage {
 const KEY = 'http:rate-limit';
 type Limit = 'auth' | 'exempt';
 
-/** `auth`: the tight limit per address and per account on top of the general one. `exempt`: no limit (health). */
+/** `auth`: the tight limit per address and per account on top of the general one. `exempt`: only failures count (health, metrics). */
 export const RateLimit = (limit: Limit): MethodDecorator & ClassDecorator => SetMetadata(KEY, limit);
 
 /** By what is called, however its path was written. */
@@ -59,10 +59,7 @@ export class RateLimitGuard extends ThrottlerGuard {
   }
 
   protected override shouldSkip(context: ExecutionContext): Promise<boolean> {
-    const { req } = this.getRequestResponse(context);
-    const skip = !this.settings.enabled || this.limitOf(context) === 'exempt';
-    if (skip) contextOf(req).counted = true;
-    return Promise.resolve(skip);
+    return Promise.resolve(!this.settings.enabled || this.limitOf(context) === 'exempt');
   }
 
   protected override async handleRequest(request: ThrottlerRequest): Promise<boolean> {
@@ -71,10 +68,9 @@ export class RateLimitGuard extends ThrottlerGuard {
     const isAuth = request.throttler.name === 'auth';
     if (isAuth && this.limitOf(request.context) !== 'auth') return true;
     contextOf(req).counted = true;
-    const address = this.limiter.addressKeyOf(req);
     const keys = isAuth
-      ? [address, ...this.accounts(req)].map((whose) => `auth:${nameOf(request.context)}:${whose}`)
-      : [req.principal ? `user:${req.principal.userId}` : `address:${address}`];
+      ? [this.limiter.addressKeyOf(req), ...this.accounts(req)].map((whose) => `auth:${nameOf(request.context)}:${whose}`)
+      : [this.limiter.keyOf(req)];
     const hits: Hit[] = [];
     for (const key of keys) hits.push(await this.hit(key, request));
     for (const hit of hits) tellLimit(http.getResponse<Response>(), hit);
