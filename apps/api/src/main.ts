@@ -1,5 +1,4 @@
 import { loadSettings } from '@devpocket/config';
-import { hasCode } from '@devpocket/kernel';
 import { runtimeDrivers } from './runtime-drivers';
 import { type RunningServer, startServer } from './server';
 
@@ -39,8 +38,7 @@ function greet({ summary, warnings }: RunningServer): void {
 /** A sentence for the person who started it; the stack only with DEBUG=true. */
 function fail(prefix: string, error: unknown): never {
   const message = error instanceof Error ? ((debug ? error.stack : undefined) ?? error.message) : String(error);
-  const hint = hasCode(error, 'EADDRINUSE') ? '. Another server listens there: stop it, or set PORT' : '';
-  process.stderr.write(`${prefix}${message}${hint}\n`);
+  process.stderr.write(`${prefix}${message}\n`);
   process.exit(1);
 }
 

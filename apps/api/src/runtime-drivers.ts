@@ -1,13 +1,19 @@
-import { type RuntimeSettings } from '@devpocket/config';
+import { type RuntimeSettings, SettingsError } from '@devpocket/config';
 import { type RuntimeDriver } from '@devpocket/runtime';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';
 
-/** The only list of drivers. The first is where new environments go. */
+/**
+ * The only list of drivers. The first is where new environments go.
+ * @throws SettingsError naming RUNTIME
+ */
 export function runtimeDrivers(settings: RuntimeSettings): readonly RuntimeDriver[] {
-  if (settings.runtime === 'docker' || settings.runtime === 'kubernetes') {
-    throw new Error(`RUNTIME=${settings.runtime}: this version has no driver for it (it has: local)`);
-  }
+  const refuse = (problem: string): never => {
+    throw new SettingsError([{ variable: 'RUNTIME', problem, example: 'local' }]);
+  };
+  if (settings.runtime === 'docker' || settings.runtime === 'kubernetes')
+    refuse(`is ${settings.runtime}, and this version has no driver for it (it has: local)`);
+  if (!settings.localAllowed) refuse('comes to local here, which production refuses unless LOCAL_RUNTIME_IN_PRODUCTION=true');
   const logger = new Logger('LocalRuntime');
   return [
     new LocalDriver({

@@ -2,6 +2,7 @@ import { type HttpSettings, type Settings } from '@devpocket/config';
 import { RegistrationGate } from '@devpocket/auth';
 import { DatabaseHandle, ensureIndexes } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
+import { hasCode } from '@devpocket/kernel';
 import { type RuntimeDriver, RuntimeRegistry } from '@devpocket/runtime';
 import { type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -47,7 +48,8 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     await app.init();
     app.useLogger(app.get(Logger));
     closeHttpEdge(app);
-    await app.listen(settings.http.port, settings.http.host);
+    const { host, port } = settings.http;
+    await listening(`HOST=${host} PORT=${port}`, app.listen(port, host));
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
     const url = urlOf(settings.http.host, portOf(app.getHttpServer()));
     const database = app.get(DatabaseHandle);
@@ -60,10 +62,7 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
         `Database   ${databaseSummary(database)}`,
         ...runtimes.reports().map((report) => `Runtime    ${report.kind}: ${report.summary}`),
       ],
-      warnings: [
-        ...runtimes.reports().flatMap((report) => report.warnings),
-        ...(settings.auth.verifiesEmail ? [] : ['SMTP_URL is not set: accounts count as verified at once']),
-      ],
+      warnings: [...runtimes.reports().flatMap((report) => report.warnings), ...reservations(settings)],
       stop: async (signal) => {
         app.get(HealthRegistry).stop();
         sockets.restarting();
@@ -74,6 +73,27 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
   } catch (error) {
     await app.close().catch(() => undefined); // the first error is the one to tell
     throw error;
+  }
+}
+
+/** What settings do not do, or not yet. */
+function reservations({ auth, sharedState }: Settings): readonly string[] {
+  const inMemory = 'REDIS_URL is set, but this version keeps limits and tickets in memory: run one replica only';
+  return [
+    auth.verifiesEmail
+      ? 'SMTP_URL is set, but this version sends no mail: an administrator has to verify each account'
+      : 'SMTP_URL is not set: accounts count as verified at once',
+    ...(sharedState.redisUrl === null ? [] : [inMemory]),
+  ];
+}
+
+/** @param settings what to change when it cannot */
+async function listening(settings: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    const hint = hasCode(error, 'EADDRINUSE') ? '. Another server listens there: stop it, or choose another port' : '';
+    throw new Error(`${settings}: ${error instanceof Error ? error.message : String(error)}${hint}`, { cause: error });
   }
 }
 
@@ -107,9 +127,11 @@ async function listenForMetrics(http: HttpSettings, registry: MetricsRegistry): 
       () => response.writeHead(500).end(),
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(http.metricsPort ?? 0, http.host, resolve);
+  const { metricsPort, host } = http;
+  const ready = new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(metricsPort, host, resolve);
   });
+  await listening(`HOST=${host} METRICS_PORT=${metricsPort}`, ready);
   return server;
 }
 

@@ -29,14 +29,24 @@ function readEnvFile(named: string | undefined): RawEnvironment {
 function keptKeys(variables: Variables): KeptKeys {
   const folder = resolve(variables.DATA_DIR);
   return {
-    secretKey: variables.SECRET_KEY ?? kept(folder, 'secret-key', (text) => Buffer.byteLength(text) >= 32),
+    secretKey: variables.SECRET_KEY ?? keptIn(folder, 'secret-key', (text) => Buffer.byteLength(text) >= 32),
     encryptionKey:
       variables.ENCRYPTION_KEY ??
       Buffer.from(
-        kept(folder, 'encryption-key', (text) => decodeKey(text) !== null),
+        keptIn(folder, 'encryption-key', (text) => decodeKey(text) !== null),
         'hex',
       ),
   };
+}
+
+function keptIn(folder: string, name: string, valid: (text: string) => boolean): string {
+  try {
+    return kept(folder, name, valid);
+  } catch (error) {
+    if (error instanceof SettingsError) throw error;
+    const problem = `cannot be used (${error instanceof Error ? error.message : String(error)})`;
+    throw new SettingsError([{ variable: 'DATA_DIR', problem, example: './.data' }]);
+  }
 }
 
 /** Reads the key in `folder/name`, or makes it. Two processes that start at once agree: the first link wins. */

@@ -54,6 +54,8 @@ describe('the variables', () => {
     ['ALLOWED_ORIGINS', 'https://a.example/path'],
     ['METRICS_TOKEN', 'short'],
     ['DATABASE_NAME', 'a b'],
+    ['TRUSTED_PROXIES', '10.0.0.0/99'],
+    ['TRUSTED_PROXIES', '10.0.0.1,proxy.example'],
   ])('refuse %s=%s', (name, value) => {
     expect(faultsOf({ [name]: value })).toEqual([name]);
   });
@@ -63,6 +65,7 @@ describe('the variables', () => {
     ['MONGODB_URL', 'mongodb://a:27017,b:27017/devpocket?replicaSet=rs'],
     ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64')],
     ['ALLOWED_ORIGINS', 'https://a.example,http://localhost:3000'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8, 192.0.2.1, 2001:db8::/32'],
   ])('accept %s=%s', (name, value) => {
     expect(faultsOf({ [name]: value })).toEqual([]);
   });
@@ -119,6 +122,12 @@ describe('loading', () => {
     writeFileSync(file, `PORT=9000\nHOST=0.0.0.0\nDATA_DIR=${folder}\n`);
     const settings = loadSettings({ ENV_FILE: file, PORT: '9001' });
     expect(settings.http).toMatchObject({ host: '0.0.0.0', port: 9001 });
+  });
+
+  it('refuses a DATA_DIR that cannot be one, by its name', () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(() => loadSettings({ DATA_DIR: join(file, 'data') })).toThrow(/DATA_DIR cannot be used/);
   });
 
   it('refuses an ENV_FILE that is not there', () => {

@@ -72,6 +72,8 @@ export abstract class RateLimitSettings {
 
 export abstract class RuntimeSettings {
   abstract readonly runtime: 'auto' | 'local' | 'docker' | 'kubernetes';
+  /** May users' processes run on this machine itself? In production only when told to. */
+  abstract readonly localAllowed: boolean;
   abstract readonly allowCustomImages: boolean;
   abstract readonly allowedImagePatterns: readonly string[];
   abstract readonly dataDir: string;
@@ -181,6 +183,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
     rateLimit: { enabled: v.RATE_LIMIT_ENABLED, perMinute: v.RATE_LIMIT_PER_MINUTE, authPerMinute: v.AUTH_RATE_LIMIT_PER_MINUTE },
     runtime: {
       runtime: v.RUNTIME,
+      localAllowed: v.ENVIRONMENT !== 'production' || v.LOCAL_RUNTIME_IN_PRODUCTION,
       allowCustomImages: v.ALLOW_CUSTOM_IMAGES,
       allowedImagePatterns: v.ALLOWED_IMAGE_PATTERNS,
       dataDir,

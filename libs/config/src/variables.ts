@@ -1,3 +1,4 @@
+import proxyaddr from 'proxy-addr';
 import { z } from 'zod';
 
 const BYTES = /^\d+$/;
@@ -32,6 +33,8 @@ const origin = list.refine(
   'must be a comma-separated list of origins (scheme://host[:port]), or *',
 );
 
+const proxies = list.refine(areProxies, 'must be a comma-separated list of addresses or CIDR ranges');
+
 /** HS256 uses the bytes of the text as they stand (RFC 7518 §3.2 asks for at least 32). */
 const secretKey = z.string().refine((text) => Buffer.byteLength(text) >= 32, 'must be at least 32 bytes long');
 const encryptionKey = z
@@ -43,6 +46,15 @@ function isOrigin(text: string): boolean {
   if (text === '*') return true;
   try {
     return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
+}
+
+function areProxies(texts: string[]): boolean {
+  try {
+    proxyaddr.compile(texts);
+    return true;
   } catch {
     return false;
   }
@@ -87,7 +99,7 @@ export const VARIABLES = {
   },
   GOOGLE_SUCCESS_REDIRECT: { rule: z.string().optional(), example: 'devpocket://signed-in' },
   ALLOWED_ORIGINS: { rule: origin.default([]), example: 'https://app.example.com,http://localhost:3000' },
-  TRUSTED_PROXIES: { rule: list.default([]), example: '10.0.0.0/8,127.0.0.1' },
+  TRUSTED_PROXIES: { rule: proxies.default([]), example: '10.0.0.0/8,127.0.0.1' },
   RUNTIME: { rule: z.enum(['auto', 'local', 'docker', 'kubernetes']).default('auto'), example: 'auto' },
   ALLOW_CUSTOM_IMAGES: { rule: flag.default(false), example: 'false' },
   ALLOWED_IMAGE_PATTERNS: { rule: list.default([]), example: 'docker.io/library/*,ghcr.io/acme/*' },

@@ -49,6 +49,7 @@ export class DatabaseModule {
             retryAttempts: 0,
             autoIndex: false,
             autoCreate: false,
+            connectionErrorFactory: (error) => named(error, database),
           }),
         }),
       ],
@@ -59,3 +60,8 @@ export class DatabaseModule {
 }
 
 class DatabaseHandleModule {}
+
+/** The driver's message repeats no credential, and does not say which setting led to it. */
+function named(error: Error, { kind }: DatabaseHandle): Error {
+  return kind === 'mongodb' ? new Error(`MONGODB_URL: ${error.message}`, { cause: error }) : error;
+}

@@ -1,5 +1,4 @@
-import { Global, Logger, Module } from '@nestjs/common';
-import { SharedStateSettings } from '@devpocket/config';
+import { Global, Module } from '@nestjs/common';
 import { Clock } from '@devpocket/kernel';
 import { Broadcast, MemoryBroadcast } from './broadcast';
 import { Counters, MemoryCounters } from './counters';
@@ -14,11 +13,4 @@ import { MemoryTickets, Tickets } from './tickets';
   ],
   exports: [Counters, Tickets, Broadcast],
 })
-export class SharedStateModule {
-  constructor(settings: SharedStateSettings) {
-    if (settings.redisUrl === null) return;
-    new Logger(SharedStateModule.name).warn(
-      'REDIS_URL is set, but this version keeps limits and tickets in memory: run one replica only',
-    );
-  }
-}
+export class SharedStateModule {}

@@ -1,0 +1,66 @@
+import { SystemClock } from '@devpocket/kernel';
+import { FakeDriver } from '@testing/runtime';
+import { testSettings } from '@testing/config';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestApi } from '../testing';
+import { runtimeDrivers } from './runtime-drivers';
+
+const drivers = () => [new FakeDriver({ clock: new SystemClock() })];
+
+describe('a start', () => {
+  it('says what settings do not do yet', async () => {
+    const api = new TestApi(drivers, { REDIS_URL: 'redis://localhost', SMTP_URL: 'smtp://localhost' });
+    await api.start();
+    const told = api.running.warnings.join('\n');
+    await api.close();
+    expect(told).toMatch(/REDIS_URL is set, but/);
+    expect(told).toMatch(/SMTP_URL is set, but this version sends no mail/);
+  });
+
+  it.each(['PORT', 'METRICS_PORT'])('names %s when it is in use', async (name) => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const api = new TestApi(drivers, { [name]: String((other.address() as AddressInfo).port) });
+    const failed = await api.start().catch(String);
+    await api.close();
+    await new Promise((resolve) => other.close(resolve));
+    expect(failed).toMatch(new RegExp(`\\b${name}=\\d+: .*in use`));
+  });
+
+  it.each(['nowhere.invalid', '203.0.113.1'])('names HOST when it is %s', async (host) => {
+    const api = new TestApi(drivers, { HOST: host });
+    const failed = await api.start().catch(String);
+    await api.close();
+    expect(failed).toContain(`HOST=${host}`);
+  });
+
+  it.each(['mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100', 'mongodb://a:hunter2@', 'mongodb://a:hunter2@b/?c=d'])(
+    'names MONGODB_URL when it is %s, and repeats no password',
+    async (url) => {
+      const api = new TestApi(drivers, { MONGODB_URL: url });
+      const failed = await api.start().catch(String);
+      rmSync(api.dataDir, { recursive: true });
+      expect(failed).toContain('MONGODB_URL');
+      expect(failed).not.toContain('hunter2');
+    },
+  );
+
+  it('in production puts users on this machine only when told to', () => {
+    const DATA_DIR = mkdtempSync(join(tmpdir(), 'devpocket-production-'));
+    const production = {
+      DATA_DIR,
+      ENVIRONMENT: 'production',
+      SECRET_KEY: 'k'.repeat(32),
+      ENCRYPTION_KEY: 'ab'.repeat(32),
+      EMBEDDED_DB_IN_PRODUCTION: 'true',
+    };
+    expect(() => runtimeDrivers(testSettings(production).runtime)).toThrow(/RUNTIME .*LOCAL_RUNTIME_IN_PRODUCTION=true/);
+    const allowed = testSettings({ ...production, LOCAL_RUNTIME_IN_PRODUCTION: 'true' });
+    expect(runtimeDrivers(allowed.runtime).map(({ kind }) => kind)).toEqual(['local']);
+    rmSync(DATA_DIR, { recursive: true });
+  });
+});
