@@ -88,9 +88,11 @@ export function stopTimeOf(environment: Environment): StopTime | null {
   const { shown, startedAt, lastActivityAt, keepUntil, autoStopMinutes, planAutoStopMinutes, planLongestRunMinutes } =
     environment;
   if (shown.status !== 'running' || !startedAt) return null;
-  const idleMinutes = autoStopMinutes === 0 ? null : (autoStopMinutes ?? planAutoStopMinutes);
+  const own = autoStopMinutes === 0 ? Infinity : (autoStopMinutes ?? Infinity);
+  // The owner's may be of a larger plan, before a downgrade.
+  const idleMinutes = Math.min(own, planAutoStopMinutes ?? Infinity);
   const active = Math.max(startedAt.getTime(), lastActivityAt?.getTime() ?? 0);
-  const idleAt = idleMinutes === null ? Infinity : Math.max(active + idleMinutes * MINUTE, keepUntil?.getTime() ?? 0);
+  const idleAt = Math.max(active + idleMinutes * MINUTE, keepUntil?.getTime() ?? 0);
   const longestAt = planLongestRunMinutes === null ? Infinity : startedAt.getTime() + planLongestRunMinutes * MINUTE;
   const at = Math.min(idleAt, longestAt);
   return at === Infinity ? null : { at: new Date(at), reason: longestAt <= idleAt ? 'max_lifetime' : 'idle' };

@@ -14,8 +14,11 @@ export const invalidState = (current: Status, allowed: readonly Status[]): Domai
     extra: { current_status: current, allowed: [...allowed] },
   });
 
-/** @param which which count is at its limit */
-export function limitReached(which: 'active' | 'kept', plan: Plan): DomainError {
+/**
+ * @param which which count is at its limit
+ * @param used how many there are: after a downgrade more than the plan allows
+ */
+export function limitReached(which: 'active' | 'kept', plan: Plan, used: number): DomainError {
   const allowed = PLAN_LIMITS[plan][which];
   const larger = PLANS.filter((other) => PLAN_LIMITS[other][which] > allowed && other !== 'admin');
   const options = [
@@ -29,7 +32,7 @@ export function limitReached(which: 'active' | 'kept', plan: Plan): DomainError 
     'environment_limit_reached',
     'Environment limit reached. Upgrade your plan to create more environments.',
     {
-      extra: { limit: { name: LIMIT_NAMES[which], allowed, used: allowed, plan }, options },
+      extra: { limit: { name: LIMIT_NAMES[which], allowed, used, plan }, options },
     },
   );
 }

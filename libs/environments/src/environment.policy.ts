@@ -45,6 +45,16 @@ export function clip(resources: Resources, plan: Plan): Resources {
   };
 }
 
+/** @throws DomainError 422 for what UTF-8, and so the database, cannot hold */
+export function checkDescription(text: string | null): void {
+  if (text?.isWellFormed() === false)
+    throw DomainError.invalid({
+      field: 'description',
+      code: 'invalid_description',
+      message: 'must not contain a lone surrogate',
+    });
+}
+
 /** @throws DomainError 422; never repeats a value */
 export function checkVariables(variables: Readonly<Record<string, string>>): void {
   const field = 'environment_variables';
@@ -62,7 +72,8 @@ export function checkVariables(variables: Readonly<Record<string, string>>): voi
         'must be named by letters, digits and _, not beginning with a digit',
       );
     if (typeof value !== 'string') refuse(`${field}.${name}`, 'invalid_variable_value', 'must be a string');
-    if (value.includes('\0')) refuse(`${field}.${name}`, 'invalid_variable_value', 'must not contain a NUL character');
+    if (value.includes('\0') || !value.isWellFormed())
+      refuse(`${field}.${name}`, 'invalid_variable_value', 'must not contain a NUL character or a lone surrogate');
   }
   const size = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
   if (size > MOST_VARIABLE_BYTES)

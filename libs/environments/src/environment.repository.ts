@@ -39,7 +39,11 @@ export interface Edit {
   readonly limits?: Environment['limits'];
   readonly environmentVariables?: Readonly<Record<string, string>>;
   readonly autoStopMinutes?: number | null;
+  readonly planAutoStopMinutes?: number | null;
 }
+
+/** As long as an Idempotency-Key counts. */
+const SCOPE_MS = 24 * 3_600_000;
 
 @Injectable()
 export class EnvironmentRepository {
@@ -58,7 +62,10 @@ export class EnvironmentRepository {
     return isId(id) ? toEnvironment(await this.records.findOne({ _id: new Types.ObjectId(id) }).lean()) : null;
   }
 
+  /** What was created under this scope; what is older than a key counts gives it back. */
   async findByScope(scope: string): Promise<Environment | null> {
+    const old = { idempotency_scope: scope, created_at: { $lte: new Date(this.clock.millis() - SCOPE_MS) } };
+    await this.records.updateOne(old, { $unset: { idempotency_scope: 1 } });
     return toEnvironment(await this.records.findOne({ idempotency_scope: scope }).lean());
   }
 
@@ -207,12 +214,17 @@ export class EnvironmentRepository {
       ...(edit.limits === undefined ? {} : { limits: edit.limits }),
       ...(edit.environmentVariables === undefined ? {} : { environment_variables: edit.environmentVariables }),
       ...(edit.autoStopMinutes === undefined ? {} : { auto_stop_minutes: edit.autoStopMinutes }),
+      ...(edit.planAutoStopMinutes === undefined ? {} : { plan_auto_stop_minutes: edit.planAutoStopMinutes }),
       updated_at: this.clock.now(),
     };
+    const { cpu, memory, storage } = before.resources;
+    // Part of what is written is what was read.
+    const asRead =
+      edit.resources === undefined ? {} : { 'resources.cpu': cpu, 'resources.memory': memory, 'resources.storage': storage };
     try {
       const record = await this.records
         .findOneAndUpdate(
-          { ...owned(before.userId), _id: new Types.ObjectId(before.id), 'resources.storage': before.resources.storage },
+          { ...owned(before.userId), _id: new Types.ObjectId(before.id), ...asRead },
           { $set: set },
           { returnDocument: 'after' },
         )

@@ -105,9 +105,9 @@ export interface Environment {
   readonly lastAccessed: Date | null;
   readonly lastActivityAt: Date | null;
   readonly keepUntil: Date | null;
-  /** The owner's: null is the plan's. */
+  /** The owner's: null is the plan's, 0 never. The plan's is the most that counts. */
   readonly autoStopMinutes: number | null;
-  /** The plan's, as of the last start; null: never, no limit. */
+  /** The plan's, as of the last start or of the owner's last word on it; null: never, no limit. */
   readonly planAutoStopMinutes: number | null;
   readonly planLongestRunMinutes: number | null;
   readonly usage: UsageReading;

@@ -9,7 +9,7 @@ import { type Environment, type Resources, type Status } from './environment';
 import { EnvironmentEvents } from './environment-events';
 import { emailNotVerified, environmentNotFound, invalidState, limitReached, nameTaken } from './environment.errors';
 import { NOTHING_SEEN, show } from './environment.machine';
-import { checkAutoStop, checkPlan, checkVariables, clip, imageAllowed, toLimits } from './environment.policy';
+import { checkAutoStop, checkDescription, checkPlan, checkVariables, clip, imageAllowed, toLimits } from './environment.policy';
 import { placeOf } from './environment-specs';
 import { EnvironmentReconciler } from './environment.reconciler';
 import { EnvironmentRepository } from './environment.repository';
@@ -75,6 +75,7 @@ export class EnvironmentsService {
     const resources = { ...clip(template.defaultResources, plan), ...creation.resources };
     const limits = toLimits(resources);
     checkPlan(limits, plan);
+    checkDescription(creation.description);
     checkVariables(creation.environmentVariables);
     checkAutoStop(creation.autoStopMinutes, plan);
     const now = this.clock.now();
@@ -110,9 +111,10 @@ export class EnvironmentsService {
     );
     switch (result) {
       case 'active_limit':
-        throw limitReached('active', plan);
-      case 'kept_limit':
-        throw limitReached('kept', plan);
+      case 'kept_limit': {
+        const which = result === 'active_limit' ? 'active' : 'kept';
+        throw limitReached(which, plan, (await this.environments.places(principal.userId))[which].length);
+      }
       case 'name_taken':
         throw nameTaken();
       case 'repeated':
@@ -166,6 +168,7 @@ export class EnvironmentsService {
   ): Promise<{ readonly environment: Environment; readonly restartRequired: readonly RestartRequired[] }> {
     const before = await this.get(principal, id);
     const { plan } = principal;
+    if (change.description) checkDescription(change.description);
     if (change.environmentVariables) checkVariables(change.environmentVariables);
     if (change.autoStopMinutes !== undefined) checkAutoStop(change.autoStopMinutes, plan);
     const resources = change.resources && { ...before.resources, ...change.resources };
@@ -182,7 +185,9 @@ export class EnvironmentsService {
       ...(change.description === undefined ? {} : { description: change.description }),
       ...(resources && limits ? { resources, limits } : {}),
       ...(change.environmentVariables === undefined ? {} : { environmentVariables: change.environmentVariables }),
-      ...(change.autoStopMinutes === undefined ? {} : { autoStopMinutes: change.autoStopMinutes }),
+      ...(change.autoStopMinutes === undefined
+        ? {}
+        : { autoStopMinutes: change.autoStopMinutes, planAutoStopMinutes: PLAN_LIMITS[plan].autoStopMinutes }),
     });
     if (after === 'name_taken') throw nameTaken();
     if (typeof after === 'string') return this.change(principal, id, change);

@@ -100,7 +100,8 @@ export class LifecycleService {
         ? { planAutoStopMinutes: PLAN_LIMITS[plan].autoStopMinutes, planLongestRunMinutes: PLAN_LIMITS[plan].longestRunMinutes }
         : {};
     const after = await this.environments.wish(before, next, limits, planEdit);
-    if (after === 'active_limit' && plan) throw limitReached('active', plan);
+    if (after === 'active_limit' && plan)
+      throw limitReached('active', plan, (await this.environments.places(before.userId)).active.length);
     if (typeof after === 'string') return null;
     await this.events.changed(before, after);
     this.reconciler.wake();
