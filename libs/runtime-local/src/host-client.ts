@@ -1,5 +1,4 @@
 import { RuntimeError, type TerminalExit } from '@devpocket/runtime';
-import { spawn } from 'node:child_process';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import {
   jsonFrame,
 } from './host-protocol';
 import { SEARCH_PATH } from './search-path';
+import { spawnSealed } from './spawn-sealed';
 import { type Layout } from './layout';
 
 const READY_MS = 10_000;
@@ -146,7 +146,7 @@ export class HostClient {
   private start(socketPath: string): void {
     const { layout, bufferBytes, graceMs } = this.options;
     const out = openSync(layout.hostLog, 'a', 0o600);
-    const child = spawn(process.execPath, [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs)], {
+    const child = spawnSealed(process.execPath, [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs)], {
       detached: true,
       cwd: '/',
       env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },

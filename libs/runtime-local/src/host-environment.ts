@@ -1,5 +1,5 @@
 import { type Sighting, type TerminalExit } from '@devpocket/runtime';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { type Writable } from 'node:stream';
 import { SEARCH_PATH } from './search-path';
@@ -11,18 +11,17 @@ import { type EnvironmentState, type Layout, readState, writeState } from './lay
 import { folderBytes } from './folder-size';
 import { LogWriter } from './log-file';
 import { childrenOf, markedPids, namespacePids, signal } from './processes';
+import { spawnSealed } from './spawn-sealed';
 import {
-  accounts,
   BASE_VARIABLES,
   bwrapArguments,
   FD,
-  hosts,
   JOIN_GROUPS,
   joinArguments,
   networkArguments,
-  profile,
+  processLimits,
   ROOT_SETUP,
-  SLIRP_RESOLVER,
+  setUpTexts,
 } from './sandbox';
 
 /** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
@@ -30,7 +29,6 @@ const FIRST_UID = 200_000;
 const LOOK_AT_STORAGE_MS = 2_000;
 /** Growth beyond the limit that is still forgiven, so that an environment that is full can be started to be cleaned up. */
 const STORAGE_SLACK = 1_048_576;
-const MOST_FILES = 4096;
 
 export interface HostContext {
   readonly layout: Layout;
@@ -197,7 +195,7 @@ export class HostEnvironment {
     if (before) return before;
     const pty =
       run.target > 0
-        ? openJoined(joinArguments(run.target, run.uid, run.groups), cols, rows)
+        ? openJoined(joinArguments({ ...run, resources: run.spec.resources }), cols, rows)
         : openPlain(
             [BASE_VARIABLES.SHELL ?? '/bin/sh', '-i'],
             cols,
@@ -255,15 +253,11 @@ export class HostEnvironment {
     const workspace = layout.workspace(this.id);
     const asRoot = capabilities.isRoot;
     const { uid } = this.state;
-    const limits = [
-      'prlimit',
-      '--core=0',
-      `--nofile=${MOST_FILES}`,
-      `--fsize=${spec.resources.storageBytes}`,
-      ...(this.context.cgroups ? [] : [`--data=${spec.resources.memoryBytes}`]),
-      '--',
+    const grouped = groups.length > 0;
+    const inner = [
+      ...processLimits(spec.resources, grouped),
+      ...bwrapArguments({ bwrap, spec, workspace: asRoot ? '/mnt/workspace' : workspace, asRoot, grouped }),
     ];
-    const inner = [...limits, ...bwrapArguments({ bwrap, spec, workspace: asRoot ? '/mnt/workspace' : workspace, asRoot })];
     const command =
       asRoot && uid !== null
         ? [
@@ -284,22 +278,18 @@ export class HostEnvironment {
           ]
         : ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...inner];
     const [file = '', ...args] = command;
-    const child = spawn(file, args, {
+    const texts = setUpTexts(spec, uid ?? process.getuid?.() ?? 65534);
+    const last = Math.max(...texts.map(([fd]) => fd));
+    const child = spawnSealed(file, args, {
       cwd: '/',
       env: { PATH: SEARCH_PATH },
-      stdio: ['ignore', ...Array<'pipe'>(9).fill('pipe')],
+      stdio: ['ignore', ...Array<'pipe'>(last).fill('pipe')],
     });
-    const { passwd, group } = accounts(uid ?? process.getuid?.() ?? 65534);
-    const give = (fd: number, text: string): void => {
+    for (const [fd, text] of texts) {
       const pipe = child.stdio[fd] as Writable;
       pipe.on('error', () => undefined); // it ended before it read: its exit tells
       pipe.end(text);
-    };
-    give(FD.passwd, passwd);
-    give(FD.group, group);
-    give(FD.profile, profile(spec.environmentVariables));
-    give(FD.hosts, hosts(spec.name));
-    give(FD.resolver, SLIRP_RESOLVER);
+    }
     this.readLines(child, 'stdout', 'info', spec.incarnation);
     this.readLines(child, 'stderr', 'error', spec.incarnation);
     let info = '';
@@ -327,7 +317,7 @@ export class HostEnvironment {
     const path = network === 'pasta' ? capabilities.pasta : network === 'slirp4netns' ? capabilities.slirp4netns : null;
     if (path === null || (network !== 'pasta' && network !== 'slirp4netns')) return;
     const [file = '', ...args] = networkArguments(network, path, target, run.uid);
-    run.network = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: SEARCH_PATH }, cwd: '/' });
+    run.network = spawnSealed(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: SEARCH_PATH }, cwd: '/' });
     run.network.stderr?.on('data', (chunk: Buffer) => this.context.log(`${network} of ${this.id}: ${chunk.toString().trim()}`));
     run.network.on('error', (error) => this.context.log(`${network} of ${this.id}: ${error.message}`));
   }
@@ -349,7 +339,7 @@ export class HostEnvironment {
   private plainStartup(spec: HostSpec, commands: readonly string[]): ChildProcess {
     const script =
       'for command in "$@"; do sh -c "$command" </dev/null; code=$?; if [ $code -ne 0 ]; then echo "failed $code $command" >&3; break; fi; done; echo ready >&3';
-    const child = spawn('/bin/sh', ['-c', script, 'devpocket', ...commands], {
+    const child = spawnSealed('/bin/sh', ['-c', script, 'devpocket', ...commands], {
       cwd: this.context.layout.workspace(this.id),
       env: this.plainVariables(spec),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

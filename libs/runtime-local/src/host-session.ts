@@ -1,10 +1,11 @@
 import { type InputMark, type TerminalExit } from '@devpocket/runtime';
 import { closeSync, readFileSync, write as writeFd } from 'node:fs';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess } from 'node:child_process';
 import { ReadStream } from 'node:tty';
 import { spawn as spawnPty } from '@lydell/node-pty';
 import { createRequire } from 'node:module';
 import { SEARCH_PATH } from './search-path';
+import { spawnSealed } from './spawn-sealed';
 import { type HostRecord, WINDOW_BYTES } from './host-protocol';
 
 interface NativePty {
@@ -38,7 +39,7 @@ function native(): NativePty {
 export function openJoined(command: readonly string[], cols: number, rows: number): Pty {
   const { master, slave } = native().open(cols, rows);
   const [file = '', ...args] = command;
-  const child: ChildProcess = spawn(file, args, {
+  const child: ChildProcess = spawnSealed(file, args, {
     stdio: [slave, slave, slave],
     env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
     cwd: '/',

@@ -328,6 +328,28 @@ describe('the local runtime', () => {
       }
     });
 
+    it("another environment's terminals, and every descriptor but its own terminal's", async () => {
+      const victim = await shell(ONE);
+      await start(specOf(TWO, 1, { startupCommands: ['readlink /proc/self/fd/*'] }));
+      const two = await shell(TWO);
+      await two.run('for fd in $(seq 3 300); do eval "echo echo typed by two >&$fd"; done 2>/dev/null');
+      await victim.run('true');
+      expect(victim.output).not.toContain('typed by two');
+      const given = (await two.run('for fd in /proc/$$/fd/*; do readlink $fd; done')).split('\n').filter(Boolean);
+      const startup = (await logs(TWO)).flatMap((event) =>
+        event.type === 'log' && event.source === 'startup' ? [event.message] : [],
+      );
+      for (const open of [...given, ...startup])
+        expect(open).toMatch(/^(\/dev\/null|\/dev\/pts\/\d+|\/proc\/\d+\/fd|socket:\[\d+\]|\/run\/devpocket\/profile)$/);
+      expect(given.filter((open) => open.startsWith('socket:'))).toEqual([]);
+    });
+
+    it('exceeding the limits of single processes in a terminal', async () => {
+      const one = await shell();
+      expect(await one.run('ulimit -c; ulimit -n; ulimit -f')).toBe(`0\n4096\n${(64 * 2 ** 20) / 1024}\n`);
+      expect(await one.run('truncate -s 65M sparse 2>/dev/null || echo refused')).toContain('refused');
+    });
+
     it("the server's process: its variables, its memory, signals", async () => {
       const one = await shell();
       expect(await one.run(`cat /proc/${process.pid}/environ; kill -9 ${process.pid}; kill -0 ${process.ppid}`)).not.toContain(

@@ -1,4 +1,6 @@
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { type ResourceLimits } from '@devpocket/runtime';
+import { MOST_PROCESSES } from './cgroup';
 import { type HostSpec } from './host-protocol';
 
 /** Descriptors that the sandbox's set-up reads and writes. */
@@ -24,8 +26,20 @@ const ETC = [
   '/etc/profile',
   '/etc/mime.types',
 ];
+const MOST_FILES = 4096;
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 export const PROFILE = '/run/devpocket/profile';
+
+/** What each process is held to; without control groups more is. */
+export function processLimits({ memoryBytes, storageBytes }: ResourceLimits, grouped: boolean): readonly string[] {
+  const memory = grouped ? [] : [`--data=${memoryBytes}`];
+  return ['prlimit', '--core=0', `--nofile=${MOST_FILES}`, `--fsize=${storageBytes}`, ...memory, '--'];
+}
+
+/** Set inside: Linux counts processes per user of a user namespace. */
+function countLimit(grouped: boolean): readonly string[] {
+  return grouped ? [] : ['/usr/bin/prlimit', `--nproc=${MOST_PROCESSES}`, '--'];
+}
 
 export interface SandboxPlan {
   readonly bwrap: string;
@@ -33,10 +47,12 @@ export interface SandboxPlan {
   /** As the sandbox's set-up sees it. */
   readonly workspace: string;
   readonly asRoot: boolean;
+  /** In control groups. */
+  readonly grouped: boolean;
 }
 
 /** bubblewrap's arguments, for one that runs as the environment's own user. */
-export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan): readonly string[] {
+export function bwrapArguments({ bwrap, spec, workspace, asRoot, grouped }: SandboxPlan): readonly string[] {
   const { memoryBytes } = spec.resources;
   const bind = (path: string): readonly string[] => (existsSync(path) ? ['--ro-bind', path, path] : []);
   return [
@@ -92,6 +108,7 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan):
     '/workspace',
     '--new-session',
     '--clearenv',
+    ...countLimit(grouped),
     '/bin/sh',
     '-c',
     INIT,
@@ -101,7 +118,7 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot }: SandboxPlan):
 }
 
 /** slirp4netns answers name look-ups at an address of its own; the machine's resolver may listen on loopback only. */
-export const SLIRP_RESOLVER = 'nameserver 10.0.2.3\n';
+const SLIRP_RESOLVER = 'nameserver 10.0.2.3\n';
 
 function resolver(network: HostSpec['network']): readonly string[] {
   if (network === 'none') return [];
@@ -169,20 +186,33 @@ exec setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
 /** Joins the groups (they may be none), then becomes what follows. */
 export const JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"';
 
+/** What the sandbox's set-up reads, by descriptor: none is given that it does not read. */
+export function setUpTexts(spec: HostSpec, uid: number): readonly (readonly [number, string])[] {
+  const { passwd, group } = accounts(uid);
+  const resolver = spec.network === 'slirp4netns' ? ([[FD.resolver, SLIRP_RESOLVER]] as const) : [];
+  return [
+    [FD.passwd, passwd],
+    [FD.group, group],
+    [FD.profile, profile(spec.environmentVariables)],
+    [FD.hosts, hosts(spec.name)],
+    ...resolver,
+  ];
+}
+
 /** The files that stand in for the machine's own. */
-export function accounts(uid: number): { readonly passwd: string; readonly group: string } {
+function accounts(uid: number): { readonly passwd: string; readonly group: string } {
   return {
     passwd: `root:x:0:0:root:/:/bin/false\ndev:x:${uid}:${uid}:dev:/workspace:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n`,
     group: `root:x:0:\ndev:x:${uid}:\nnogroup:x:65534:\n`,
   };
 }
 
-export function hosts(name: string): string {
+function hosts(name: string): string {
   return `127.0.0.1 localhost ${name}\n::1 localhost ip6-localhost\n`;
 }
 
 /** The user's variables as a script that shells read: they are in no program's environment or arguments before. */
-export function profile(variables: Readonly<Record<string, string>>): string {
+function profile(variables: Readonly<Record<string, string>>): string {
   const all = { ...BASE_VARIABLES, ...variables };
   return Object.entries(all)
     .map(([name, value]) => `export ${name}=${quote(value)}\n`)
@@ -209,8 +239,17 @@ function quote(text: string): string {
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
 const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; exec setsid -c "$0" -c 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi'`;
 
-/** The command that joins a terminal to a sandbox. @param target the sandbox's first process, as this machine counts */
-export function joinArguments(target: number, uid: number | null, groups: readonly string[]): readonly string[] {
+export interface Joining {
+  /** The sandbox's first process, as this machine counts. */
+  readonly target: number;
+  readonly uid: number | null;
+  readonly groups: readonly string[];
+  readonly resources: ResourceLimits;
+}
+
+/** The command that joins a terminal to a sandbox. */
+export function joinArguments({ target, uid, groups, resources }: Joining): readonly string[] {
+  const grouped = groups.length > 0;
   const spaces = ['-m', '-p', '-n', '-i', '-u'];
   const become = uid === null ? ['-U', '--preserve-credentials'] : ['-S', String(uid), '-G', String(uid), '-U'];
   return [
@@ -220,6 +259,7 @@ export function joinArguments(target: number, uid: number | null, groups: readon
     'devpocket',
     ...groups,
     '--',
+    ...processLimits(resources, grouped),
     'nsenter',
     '-t',
     String(target),
@@ -228,6 +268,7 @@ export function joinArguments(target: number, uid: number | null, groups: readon
     '--',
     '/usr/bin/setpriv',
     '--no-new-privs',
+    ...countLimit(grouped),
     '/usr/bin/env',
     '-i',
     '/bin/sh',
