@@ -12,12 +12,15 @@ import {
   inputFrame,
   type InputHeader,
   jsonFrame,
+  TAKEN,
 } from './host-protocol';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
 import { type Layout } from './layout';
 
 const READY_MS = 10_000;
+/** The host may not have seen yet that the server before this one is gone. */
+const TAKEN_MS = 1_000;
 
 export interface HostClientOptions {
   readonly layout: Layout;
@@ -122,7 +125,8 @@ export class HostClient {
   /** Joins the host that is there, or starts one; one of another version is ended first. */
   private async reach(): Promise<Socket> {
     const path = this.options.layout.hostSocket();
-    const deadline = Date.now() + READY_MS;
+    const begun = Date.now();
+    const deadline = begun + READY_MS;
     let started = false;
     while (Date.now() < deadline) {
       const socket = await tryConnect(path);
@@ -133,14 +137,31 @@ export class HostClient {
         continue;
       }
       this.adopt(socket);
-      const hello = (await this.send(socket, (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }))) as {
-        version: number;
-      };
-      if (hello.version === HOST_PROTOCOL) return socket;
+      const hello = await this.hello(socket);
+      if (hello === HOST_PROTOCOL) return socket;
+      if (hello === TAKEN) {
+        if (Date.now() - begun > TAKEN_MS)
+          throw new RuntimeError(
+            'refused',
+            `Another server uses ${this.options.layout.dataDir}. Stop it, or use another DATA_DIR.`,
+          );
+        await delay(50);
+        continue;
+      }
       await this.send(socket, (id) => jsonFrame({ op: 'shutdown', id }));
       await new Promise((resolve) => socket.once('close', resolve));
     }
     throw new RuntimeError('unreachable', 'The PTY host does not answer');
+  }
+
+  private async hello(socket: Socket): Promise<number | typeof TAKEN> {
+    try {
+      const answer = await this.send(socket, (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }));
+      return (answer as { readonly version: number }).version;
+    } catch (error) {
+      if (error instanceof RuntimeError && error.message === TAKEN) return TAKEN;
+      throw error;
+    }
   }
 
   private start(socketPath: string): void {

@@ -3,6 +3,9 @@ import { type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 /** A host that speaks another version is ended with its shells rather than guessed at. */
 export const HOST_PROTOCOL = 2;
 
+/** What a second server hears, whatever it asks. */
+export const TAKEN = 'taken';
+
 /** Output that may be under way to the server before the PTY is paused. */
 export const WINDOW_BYTES = 524_288;
 

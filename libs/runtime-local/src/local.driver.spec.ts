@@ -214,6 +214,15 @@ describe('the local runtime', () => {
     expect(await after.run('echo alive')).toContain('alive');
   });
 
+  it('is not taken over by a second server on its folder', async () => {
+    await start(specOf(ONE, 1));
+    const one = await shell();
+    const second = make();
+    await expect(second.open()).rejects.toThrow(/Another server/);
+    await second.close({ keepTerminals: true });
+    expect(await one.run('echo still mine')).toContain('still mine');
+  });
+
   it('ends every shell when no server comes back in time', async () => {
     await driver.close({ keepTerminals: false });
     driver = make(0);

@@ -17,6 +17,7 @@ import {
   type InputHeader,
   jsonFrame,
   outputFrame,
+  TAKEN,
 } from './host-protocol';
 import { type HostSession } from './host-session';
 import { Layout } from './layout';
@@ -42,16 +43,16 @@ class Host {
     setInterval(() => this.forgetOld(), 30_000).unref();
   }
 
-  /** A server has come: the one before, if any, is gone or replaced. */
+  /** A server has come. A second one beside it is refused: the terminals of the first would end. */
   accept(socket: Socket): void {
-    this.server?.destroy();
-    this.server = socket;
+    this.server ??= socket;
     if (this.lonely) clearTimeout(this.lonely);
     const reader = new FrameReader();
     socket.on('data', (chunk: Buffer) => {
       try {
         for (const frame of reader.push(chunk)) {
           if (frame.kind === 'json') void this.request(socket, frame.value as HostRequest & { id: number });
+          else if (socket !== this.server) socket.destroy();
           else if (frame.kind === 'input') this.input(socket, frame.header, frame.bytes);
           else if (frame.kind === 'ack') this.handles.get(frame.handle)?.acked(frame.bytes);
         }
@@ -83,6 +84,11 @@ class Host {
   }
 
   private async request(socket: Socket, request: HostRequest & { readonly id: number }): Promise<void> {
+    if (socket !== this.server) {
+      send(socket, jsonFrame({ re: request.id, error: TAKEN }));
+      socket.end();
+      return;
+    }
     let answer: unknown;
     try {
       answer = { re: request.id, ok: await this.answer(socket, request) };
