@@ -1,7 +1,8 @@
 import { type Sighting, type TerminalExit } from '@devpocket/runtime';
 import { type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { type Writable } from 'node:stream';
+import { type Readable, type Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SEARCH_PATH } from './search-path';
 import { type Capabilities } from './capabilities';
 import { type Cgroups } from './cgroup';
@@ -29,6 +30,10 @@ const FIRST_UID = 200_000;
 const LOOK_AT_STORAGE_MS = 2_000;
 /** Growth beyond the limit that is still forgiven, so that an environment that is full can be started to be cleaned up. */
 const STORAGE_SLACK = 1_048_576;
+const LINES_AT_ONCE = 500;
+const REST_TIMES = 4;
+/** Of a line whose end has not come; more than is kept of one. */
+const MOST_PENDING = 65_536;
 
 export interface HostContext {
   readonly layout: Layout;
@@ -67,10 +72,10 @@ export class HostEnvironment {
     state: EnvironmentState,
   ) {
     this.state = state;
-    this.logs = new LogWriter(context.layout.log(id));
+    this.logs = new LogWriter(context.layout.log(id), (error) => this.context.log(`the log of ${id}: ${String(error)}`));
     if (state.running) {
       // A host before this one died, and its processes with it.
-      this.keep({ running: false, ended: { reason: 'runtime_state_lost', message: 'The process that held its shells ended' } });
+      this.note({ running: false, ended: { reason: 'runtime_state_lost', message: 'The process that held its shells ended' } });
     }
   }
 
@@ -290,8 +295,7 @@ export class HostEnvironment {
       pipe.on('error', () => undefined); // it ended before it read: its exit tells
       pipe.end(text);
     }
-    this.readLines(child, 'stdout', 'info', spec.incarnation);
-    this.readLines(child, 'stderr', 'error', spec.incarnation);
+    this.readOutput(child, spec.incarnation);
     let info = '';
     child.stdio[FD.info]?.on('data', (chunk: Buffer) => {
       info += chunk.toString();
@@ -300,7 +304,7 @@ export class HostEnvironment {
     });
     let status = '';
     child.stdio[FD.status]?.on('data', (chunk: Buffer) => {
-      status += chunk.toString();
+      status = (status + chunk.toString()).slice(-MOST_PENDING);
       for (let end = status.indexOf('\n'); end >= 0; end = status.indexOf('\n')) {
         const line = status.slice(0, end);
         status = status.slice(end + 1);
@@ -326,7 +330,7 @@ export class HostEnvironment {
     const failed = /^failed (\d+) (.*)$/.exec(line);
     if (failed) {
       run.startupFailed = `A startup command ended with ${failed[1] ?? ''}: ${failed[2] ?? ''}`.slice(0, 500);
-      this.keep({ startupFailed: run.startupFailed });
+      this.note({ startupFailed: run.startupFailed });
       this.say('error', run.startupFailed);
     }
     if (line === 'ready' && run.phase === 'starting') {
@@ -345,8 +349,7 @@ export class HostEnvironment {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
     });
-    this.readLines(child, 'stdout', 'info', spec.incarnation);
-    this.readLines(child, 'stderr', 'error', spec.incarnation);
+    this.readOutput(child, spec.incarnation);
     child.stdio[3]?.on('data', (chunk: Buffer) => {
       for (const line of chunk.toString().split('\n')) if (this.run?.process === child) this.told(this.run, line);
     });
@@ -364,16 +367,24 @@ export class HostEnvironment {
     };
   }
 
-  private readLines(child: ChildProcess, which: 'stdout' | 'stderr', level: 'info' | 'error', incarnation: number): void {
+  private readOutput({ stdout, stderr }: ChildProcess, incarnation: number): void {
+    for (const [stream, level] of [[stdout, 'info'] as const, [stderr, 'error'] as const])
+      if (stream) this.readLines(stream, level, incarnation).catch(() => undefined); // it was cut off: there is no more to read
+  }
+
+  /** Rests in proportion to its work: a program that never stops writing leaves this process its time for terminals. */
+  private async readLines(stream: Readable, level: 'info' | 'error', incarnation: number): Promise<void> {
     let rest = '';
-    child[which]?.setEncoding('utf8').on('data', (text: string) => {
+    for await (const text of stream.setEncoding('utf8') as AsyncIterable<string>) {
       const lines = (rest + text).split('\n');
-      rest = (lines.pop() ?? '').slice(-65_536);
-      for (const line of lines) this.logs.append('startup', level, incarnation, line);
-    });
-    child[which]?.on('end', () => {
-      if (rest !== '') this.logs.append('startup', level, incarnation, rest);
-    });
+      rest = (lines.pop() ?? '').slice(0, MOST_PENDING);
+      for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
+        const begun = performance.now();
+        this.logs.append('startup', level, incarnation, ...lines.slice(at, at + LINES_AT_ONCE));
+        await delay(REST_TIMES * (performance.now() - begun));
+      }
+    }
+    if (rest !== '') this.logs.append('startup', level, incarnation, rest);
   }
 
   private async finish(run: Run, why: EnvironmentState['ended']): Promise<void> {
@@ -395,7 +406,7 @@ export class HostEnvironment {
     this.run = null;
     if (this.watch) clearInterval(this.watch);
     this.context.cgroups?.remove(this.id);
-    this.keep({ running: false, ended: why });
+    this.note({ running: false, ended: why });
     this.say(why ? 'error' : 'info', why ? why.message : 'Stopped');
   }
 
@@ -482,8 +493,19 @@ export class HostEnvironment {
   }
 
   private keep(change: Partial<EnvironmentState>): void {
+    const state = { ...this.state, ...change };
+    writeState(this.context.layout, this.id, state);
+    this.state = state;
+  }
+
+  /** Of what has happened already, whatever the disk takes. */
+  private note(change: Partial<EnvironmentState>): void {
     this.state = { ...this.state, ...change };
-    writeState(this.context.layout, this.id, this.state);
+    try {
+      writeState(this.context.layout, this.id, this.state);
+    } catch (error) {
+      this.context.log(`the state of ${this.id}: ${String(error)}`);
+    }
   }
 
   private say(level: 'info' | 'error', message: string): void {

@@ -248,6 +248,36 @@ describe('the local runtime', () => {
     });
   });
 
+  it('ends no shell because its log and its state cannot be written, as on a full disk', async () => {
+    await start(specOf(ONE, 1));
+    await start(specOf(TWO, 1));
+    const one = await shell(ONE);
+    const folder = join(dataDir, 'environments', TWO);
+    rmSync(join(folder, 'log'));
+    for (const name of ['log', 'state.json.new']) mkdirSync(join(folder, name));
+    await driver.stop(placeOf(TWO), { incarnation: 1, graceMs: 0, kill: true });
+    await stopped(TWO);
+    expect(await one.run('echo still here')).toContain('still here');
+    await expect(driver.start(specOf(TWO, 2))).rejects.toThrow();
+    expect((await driver.look(placeOf(TWO))).seen).toBe('stopped');
+  });
+
+  it('answers while a startup command never stops writing', async () => {
+    await start(specOf(ONE, 1));
+    const one = await shell();
+    await driver.start(specOf(TWO, 1, { startupCommands: ['yes'] }));
+    await until(async () => ((await logs(TWO)).length === 1000 ? true : null));
+    let longest = 0;
+    for (let turn = 0; turn < 20; turn += 1) {
+      const asked = performance.now();
+      await one.run('true');
+      longest = Math.max(longest, performance.now() - asked);
+    }
+    expect(longest).toBeLessThan(200);
+    await driver.stop(placeOf(TWO), { incarnation: 1, graceMs: 0, kill: true });
+    await stopped(TWO);
+  });
+
   it('slows a shell whose output nobody takes, and loses nothing', async () => {
     await start(specOf(ONE, 1));
     const one = await shell();
@@ -264,7 +294,7 @@ describe('the local runtime', () => {
   });
 
   it('follows logs over a restart, without loss or repetition', async () => {
-    await start(specOf(ONE, 1, { startupCommands: ['echo a', "head -c 20000 /dev/zero | tr '\\0' x; echo"] }));
+    await start(specOf(ONE, 1, { startupCommands: ['echo a', "printf begin; head -c 300000 /dev/zero | tr '\\0' x; echo"] }));
     const seen: LogEvent[] = [];
     const ended = new AbortController();
     const following = (async () => {
@@ -286,7 +316,7 @@ describe('the local runtime', () => {
     const cursors = seen.flatMap((event) => (event.type === 'log' ? [event.cursor] : []));
     expect(new Set(cursors).size).toBe(cursors.length);
     const long = seen.find((event) => event.type === 'log' && event.truncated);
-    expect(long?.type === 'log' && Buffer.byteLength(long.message)).toBe(16_384);
+    expect(long?.type === 'log' && long.message).toBe(`begin${'x'.repeat(16_379)}`);
     await expect(logs(TWO)).resolves.toEqual([]);
   });
 

@@ -20,7 +20,7 @@ import { type Capabilities, detectCapabilities } from './capabilities';
 import { HostClient } from './host-client';
 import { type HostRecord, type HostSpec } from './host-protocol';
 import { Layout, readState } from './layout';
-import { type LogLine, readLog } from './log-file';
+import { type LogLine, LogReader } from './log-file';
 import { LocalTerminal } from './local-terminal';
 
 export interface LocalRuntimeOptions {
@@ -160,9 +160,9 @@ export class LocalDriver extends RuntimeDriver {
   }
 
   async *logs(place: Place, query: LogQuery, signal: AbortSignal): AsyncIterable<LogEvent> {
-    const file = this.layout.log(place.environmentId);
-    const all = readLog(file);
+    const reader = new LogReader(this.layout.log(place.environmentId));
     const from = query.after === null ? null : Number(query.after);
+    const all = reader.next(from === null && query.since === null ? query.lines : Infinity);
     if (from !== null && (!Number.isInteger(from) || from < 0 || from > (all.at(-1)?.number ?? 0)))
       throw new RuntimeError('invalid', 'Not a cursor of these logs');
     const { since } = query;
@@ -176,7 +176,7 @@ export class LocalDriver extends RuntimeDriver {
     let last = all.at(-1)?.number ?? 0;
     let incarnation = all.at(-1)?.incarnation ?? 0;
     while (!signal.aborted) {
-      for (const line of readLog(file).filter(({ number }) => number > last)) {
+      for (const line of reader.next().filter(({ number }) => number > last)) {
         if (line.incarnation !== incarnation && incarnation !== 0) yield { type: 'restarted' };
         ({ incarnation } = line);
         last = line.number;
@@ -224,6 +224,6 @@ export class LocalDriver extends RuntimeDriver {
   }
 }
 
-function toEvent({ number: _number, incarnation: _incarnation, ...entry }: LogLine & { readonly number: number }): LogEvent {
+function toEvent({ number: _number, incarnation: _incarnation, ...entry }: LogLine): LogEvent {
   return entry;
 }

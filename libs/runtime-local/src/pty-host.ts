@@ -288,6 +288,7 @@ function main(): void {
   for (const name of ['SIGINT', 'SIGHUP'] as const) process.on(name, () => undefined);
   const layout = new Layout(dataDir);
   mkdirSync(layout.environments, { recursive: true, mode: 0o700 });
+  process.stderr.on('error', () => undefined); // a full disk costs lines of its log
   const log = (message: string): void => void process.stderr.write(`${new Date().toISOString()} ${message}\n`);
   const context: HostContext = {
     layout,
