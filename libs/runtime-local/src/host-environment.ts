@@ -9,10 +9,10 @@ import { type Cgroups } from './cgroup';
 import { HostSession, openJoined, openPlain } from './host-session';
 import { type HostSpec } from './host-protocol';
 import { type EnvironmentState, type Layout, readState, writeState } from './layout';
-import { folderBytes } from './folder-size';
 import { LogWriter } from './log-file';
 import { childrenOf, markedPids, namespacePids, signal } from './processes';
 import { spawnSealed } from './spawn-sealed';
+import { StorageWatch } from './storage-watch';
 import {
   BASE_VARIABLES,
   bwrapArguments,
@@ -27,9 +27,6 @@ import {
 
 /** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
 const FIRST_UID = 200_000;
-const LOOK_AT_STORAGE_MS = 2_000;
-/** Growth beyond the limit that is still forgiven, so that an environment that is full can be started to be cleaned up. */
-const STORAGE_SLACK = 1_048_576;
 const LINES_AT_ONCE = 500;
 const REST_TIMES = 4;
 /** Of a line whose end has not come; more than is kept of one. */
@@ -63,8 +60,7 @@ export class HostEnvironment {
   private run: Run | null = null;
   private state: EnvironmentState;
   private readonly logs: LogWriter;
-  private storage: { bytes: number; at: number } | null = null;
-  private watch: NodeJS.Timeout | null = null;
+  private storage: StorageWatch | null = null;
 
   private constructor(
     readonly id: string,
@@ -153,7 +149,11 @@ export class HostEnvironment {
             phase: 'starting',
           };
     this.supervise(this.run);
-    this.watchStorage();
+    this.storage?.stop();
+    this.storage = new StorageWatch(
+      { folder: this.context.layout.workspace(this.id), limit: spec.resources.storageBytes, capabilities },
+      (message) => void this.end('killed', { reason: 'volume_full', message }),
+    );
   }
 
   /** Begins to stop; `sighting` tells when it is done. */
@@ -404,7 +404,7 @@ export class HostEnvironment {
     if (run.network?.pid) signal(run.network.pid, 'SIGTERM');
     if (this.run !== run) return;
     this.run = null;
-    if (this.watch) clearInterval(this.watch);
+    this.storage?.stop();
     this.context.cgroups?.remove(this.id);
     this.note({ running: false, ended: why });
     this.say(why ? 'error' : 'info', why ? why.message : 'Stopped');
@@ -437,23 +437,6 @@ export class HostEnvironment {
 
   private oomKilled(run: Run): boolean {
     return (this.context.cgroups?.usage(this.id)?.oomKills ?? 0) > run.oomKillsBefore;
-  }
-
-  private watchStorage(): void {
-    if (this.watch) clearInterval(this.watch);
-    const begun = folderBytes(this.context.layout.workspace(this.id));
-    let busy = false;
-    this.watch = setInterval(() => {
-      if (busy) return;
-      busy = true;
-      void Promise.all([begun, folderBytes(this.context.layout.workspace(this.id))]).then(([before, bytes]) => {
-        busy = false;
-        this.storage = { bytes, at: Date.now() };
-        const limit = this.run?.spec.resources.storageBytes ?? Infinity;
-        if (bytes <= Math.max(limit, before + STORAGE_SLACK)) return;
-        void this.end('killed', { reason: 'volume_full', message: `Its storage is full: ${bytes} of ${limit} bytes` });
-      });
-    }, LOOK_AT_STORAGE_MS);
   }
 
   private processUsage(): { cpuNanos: number; memoryBytes: number } {

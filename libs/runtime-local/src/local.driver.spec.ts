@@ -482,6 +482,29 @@ describe('the local runtime', () => {
       expect(await (await shell()).run('rm -f big*; ls | wc -l')).toBe('0\n');
     });
 
+    it('hiding what it stores in paths too long to name, in folders, in empty files or behind closed doors', async () => {
+      const full = async (): Promise<unknown> =>
+        until(async () => {
+          const sighting = await driver.look(placeOf(ONE));
+          return sighting.seen === 'stopped' && sighting.reason === 'volume_full' ? true : null;
+        });
+      const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 8 * 2 ** 20 };
+      await driver.destroy(placeOf(ONE));
+      const hide = [
+        `perl -e 'for (1..3000) { mkdir "dd"; chdir "dd" } for $i (1..8) { open F, ">$i"; print F "x" x 2e6; close F }'`,
+        'mkdir many; cd many; seq 2500 | xargs mkdir',
+        'mkdir many; cd many; seq 2500 | xargs touch',
+        `perl -e 'mkdir "shut"; open $f[$_], ">shut/$_" for 1..8; chmod 0, "shut"; for (1..8) { my $f = $f[$_]; print $f "x" x 2e6 }'`,
+      ];
+      for (const [index, command] of hide.entries()) {
+        await start(specOf(ONE, index + 2, { resources }));
+        await (await shell()).channel.write(Buffer.from(`${command}\n`));
+        await full();
+        await driver.destroy(placeOf(ONE));
+        expect(existsSync(join(dataDir, 'environments', ONE))).toBe(false);
+      }
+    });
+
     it('having what its links point to removed with it', async () => {
       const outside = join(dataDir, 'outside');
       mkdirSync(outside);

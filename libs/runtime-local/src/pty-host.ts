@@ -4,10 +4,10 @@
  */
 import { type Sighting } from '@devpocket/runtime';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { detectCapabilities } from './capabilities';
 import { Cgroups } from './cgroup';
+import { removeFolder } from './folder';
 import { HostEnvironment, type HostContext } from './host-environment';
 import {
   type Attached,
@@ -230,7 +230,7 @@ class Host {
     const environment = this.find(environmentId);
     await environment?.end('environment_stopped');
     this.environments.delete(environmentId);
-    await rm(this.context.layout.folder(environmentId), { recursive: true, force: true, maxRetries: 3 });
+    await removeFolder(this.context.layout.folder(environmentId), this.context.capabilities);
     this.context.cgroups?.remove(environmentId);
   }
 
