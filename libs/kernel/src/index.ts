@@ -5,4 +5,5 @@ export * from './id';
 export * from './loop';
 export * from './page';
 export * from './region';
+export * from './ring-buffer';
 export * from './time';

@@ -1,3 +1,4 @@
+import { RingBuffer } from '@devpocket/kernel';
 import { type InputMark, type TerminalExit } from '@devpocket/runtime';
 import { closeSync, readFileSync, write as writeFd } from 'node:fs';
 import { type ChildProcess } from 'node:child_process';
@@ -128,6 +129,8 @@ interface PendingWrite {
 }
 
 const AGAIN_MS = 5;
+/** Of the kept output that is handed over. */
+const PIECE_BYTES = 65_536;
 /** Silence after a shell's end that means that nothing more is coming. */
 const QUIET_MS = 100;
 
@@ -135,9 +138,7 @@ const QUIET_MS = 100;
 export class HostSession {
   readonly createdAt = Date.now();
   private readonly marks = new Map<string, number>();
-  private kept: Buffer[] = [];
-  private keptBytes = 0;
-  private position = 0;
+  private readonly kept: RingBuffer;
   private sink: Sink | null = null;
   private unacked = 0;
   private writes: PendingWrite[] = [];
@@ -152,9 +153,10 @@ export class HostSession {
     readonly environmentId: string,
     private readonly pty: Pty,
     private size: { cols: number; rows: number },
-    private readonly bufferBytes: number,
+    bufferBytes: number,
     private readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'],
   ) {
+    this.kept = new RingBuffer(bufferBytes);
     pty.onData((chunk) => this.output(chunk));
     pty.onEnd((code, signal) => this.end({ code, signal, reason: this.endReason ?? this.explain(code, signal) }));
   }
@@ -176,7 +178,7 @@ export class HostSession {
       sessionId: this.sessionId,
       createdAt: this.createdAt,
       ...this.size,
-      position: this.position,
+      position: this.kept.end,
       exit: this.exit,
       endedAt: this.endedAt,
     };
@@ -190,13 +192,13 @@ export class HostSession {
     readonly begin: () => void;
   } {
     this.detach();
-    const { kept, keptBytes } = this;
+    const { start, end } = this.kept;
     const begin = (): void => {
       this.sink = sink;
-      for (const chunk of kept) this.send(chunk);
+      for (let at = start; at < end; at += PIECE_BYTES) this.send(this.kept.slice(at, PIECE_BYTES));
       if (this.exit) sink.exit(this.exit);
     };
-    return { start: this.position - keptBytes, kept: keptBytes, marks: [...this.marks], begin };
+    return { start, kept: end - start, marks: [...this.marks], begin };
   }
 
   /** From now on the output is only kept. */
@@ -272,17 +274,7 @@ export class HostSession {
   }
 
   private output(chunk: Buffer): void {
-    this.position += chunk.length;
-    this.kept.push(chunk);
-    this.keptBytes += chunk.length;
-    while (this.keptBytes > this.bufferBytes) {
-      const [first] = this.kept;
-      if (!first) break;
-      const excess = this.keptBytes - this.bufferBytes;
-      if (first.length <= excess) this.kept.shift();
-      else this.kept[0] = first.subarray(excess);
-      this.keptBytes -= Math.min(first.length, excess);
-    }
+    this.kept.append(chunk);
     this.send(chunk);
   }
 

@@ -1,5 +1,4 @@
-import { type Clock } from '@devpocket/kernel';
-import { type RingBuffer } from './ring-buffer';
+import { type Clock, type RingBuffer } from '@devpocket/kernel';
 import { incompleteTail, orphanedHead } from './utf8';
 
 /** Output that is gathered before it is sent, unless nothing was sent for that long: then it goes at once. */

@@ -1,8 +1,7 @@
-import { type Clock } from '@devpocket/kernel';
+import { type Clock, RingBuffer } from '@devpocket/kernel';
 import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
 import { AttachedClient, type Outlet } from './terminal-client';
 import { Paced } from './paced';
-import { RingBuffer } from './ring-buffer';
 import { orphanedHead } from './utf8';
 
 /** A controller that takes nothing for so long stops counting while others are attached. */

@@ -1,0 +1,61 @@
+const FIRST_BYTES = 4_096;
+
+/** The last bytes of a stream, addressed by their position in it. Costs at most twice what it keeps, however it came. */
+export class RingBuffer {
+  /** The byte at a position stands at that position modulo the length. Grows up to the capacity. */
+  private bytes = Buffer.alloc(0);
+  private first: number;
+  private last: number;
+
+  /** @param capacity bytes kept @param start position of the first byte to come */
+  constructor(
+    private readonly capacity: number,
+    start = 0,
+  ) {
+    this.first = start;
+    this.last = start;
+  }
+
+  /** Position of the oldest byte that is kept. */
+  get start(): number {
+    return this.first;
+  }
+
+  /** Position behind the newest byte. */
+  get end(): number {
+    return this.last;
+  }
+
+  append(chunk: Buffer): void {
+    const end = this.last + chunk.length;
+    const news = chunk.subarray(Math.max(0, chunk.length - this.capacity));
+    this.first = Math.max(this.first, end - this.capacity);
+    if (end - this.first > this.bytes.length) this.grow(end - this.first);
+    this.put(end - news.length, news);
+    this.last = end;
+  }
+
+  /** A copy of the bytes from `from` on, at most `most`. `from` must be kept. */
+  slice(from: number, most: number): Buffer {
+    const length = Math.max(0, Math.min(this.last - from, most));
+    const slice = Buffer.allocUnsafe(length);
+    const at = length === 0 ? 0 : from % this.bytes.length;
+    const copied = this.bytes.copy(slice, 0, at, at + length);
+    this.bytes.copy(slice, copied, 0, length - copied);
+    return slice;
+  }
+
+  private grow(size: number): void {
+    const length = Math.min(this.capacity, Math.max(FIRST_BYTES, 2 * this.bytes.length, size));
+    const kept = this.slice(this.first, this.capacity);
+    this.bytes = Buffer.allocUnsafeSlow(length);
+    this.put(this.first, kept);
+  }
+
+  private put(position: number, bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    const at = position % this.bytes.length;
+    const copied = bytes.copy(this.bytes, at);
+    bytes.copy(this.bytes, 0, copied);
+  }
+}
