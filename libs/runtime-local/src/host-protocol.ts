@@ -6,8 +6,13 @@ export const HOST_PROTOCOL = 2;
 /** What a second server hears, whatever it asks. */
 export const TAKEN = 'taken';
 
-/** Output that may be under way to the server before the PTY is paused. */
-export const WINDOW_BYTES = 524_288;
+/**
+ * Output that may be under way to the server before the PTY is paused. With the half of its buffer that a server is behind when it
+ * pauses, it still fits into that buffer at the shell's end.
+ */
+export const WINDOW_BYTES = 262_144;
+/** What a piece of output counts beside its bytes: a shell that prints byte by byte is not a million pieces ahead. */
+export const FRAME_COST = 256;
 
 const FRAME_JSON = 0;
 const FRAME_OUTPUT = 1;

@@ -7,7 +7,7 @@ import { spawn as spawnPty } from '@lydell/node-pty';
 import { createRequire } from 'node:module';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
-import { type HostRecord, WINDOW_BYTES } from './host-protocol';
+import { FRAME_COST, type HostRecord, WINDOW_BYTES } from './host-protocol';
 
 interface NativePty {
   open(cols: number, rows: number): { readonly master: number; readonly slave: number };
@@ -129,6 +129,7 @@ interface PendingWrite {
 }
 
 const AGAIN_MS = 5;
+const MOST_CLIENT_IDS = 256;
 /** Of the kept output that is handed over. */
 const PIECE_BYTES = 65_536;
 /** Silence after a shell's end that means that nothing more is coming. */
@@ -139,6 +140,7 @@ export class HostSession {
   readonly createdAt = Date.now();
   private readonly marks = new Map<string, number>();
   private readonly kept: RingBuffer;
+  private readonly window: number;
   private sink: Sink | null = null;
   private unacked = 0;
   private writes: PendingWrite[] = [];
@@ -157,6 +159,7 @@ export class HostSession {
     private readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'],
   ) {
     this.kept = new RingBuffer(bufferBytes);
+    this.window = Math.min(WINDOW_BYTES, bufferBytes / 4);
     pty.onData((chunk) => this.output(chunk));
     pty.onEnd((code, signal) => this.end({ code, signal, reason: this.endReason ?? this.explain(code, signal) }));
   }
@@ -209,8 +212,8 @@ export class HostSession {
   }
 
   acked(bytes: number): void {
-    this.unacked = Math.max(0, this.unacked - bytes);
-    if (this.unacked < WINDOW_BYTES) this.pty.resume();
+    this.unacked = Math.max(0, this.unacked - bytes - FRAME_COST);
+    if (this.unacked < this.window) this.pty.resume();
   }
 
   resize(cols: number, rows: number): void {
@@ -260,6 +263,16 @@ export class HostSession {
       at += written;
       if (mark && written > 0) this.marks.set(mark.clientId, begins + at);
     }
+    if (mark) this.touch(mark.clientId);
+  }
+
+  /** Of too many clients the one whose input is longest ago is forgotten, as the server does too. */
+  private touch(clientId: string): void {
+    const taken = this.marks.get(clientId) ?? 0;
+    this.marks.delete(clientId);
+    this.marks.set(clientId, taken);
+    const [oldest] = this.marks.keys();
+    if (this.marks.size > MOST_CLIENT_IDS && oldest !== undefined) this.marks.delete(oldest);
   }
 
   /** What the PTY takes now; nothing, after a moment, while its buffer is full. */
@@ -280,9 +293,9 @@ export class HostSession {
 
   private send(chunk: Buffer): void {
     if (!this.sink) return;
-    this.unacked += chunk.length;
+    this.unacked += chunk.length + FRAME_COST;
     this.sink.output(chunk);
-    if (this.unacked >= WINDOW_BYTES) this.pty.pause();
+    if (this.unacked >= this.window) this.pty.pause();
   }
 
   private end(exit: TerminalExit): void {

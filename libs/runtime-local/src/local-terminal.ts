@@ -109,7 +109,8 @@ export class LocalTerminal implements TerminalChannel {
   }
 
   private flow(): void {
-    while (this.listener && !this.paused) {
+    // What an ended shell has left is bounded and nobody's to slow.
+    while (this.listener && (!this.paused || this.exit)) {
       const chunk = this.queue.shift();
       if (!chunk) break;
       this.host.ack(this.attached.handle, chunk.length);

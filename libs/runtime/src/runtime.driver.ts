@@ -33,7 +33,7 @@ export interface TerminalChannel extends TerminalSize {
 
   /** Begins the flow of output to `onOutput`. Call once. */
   attach(onOutput: (chunk: Buffer) => void): void;
-  /** Stops reading the PTY, so that the shell blocks when its buffer is full; `resume` goes on. */
+  /** Stops reading the PTY, so that the shell blocks when its buffer is full; `resume` goes on, and so does the shell's end. */
   pause(): void;
   resume(): void;
   /**

@@ -135,6 +135,19 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
       expect(await channel.ended).toMatchObject({ reason: 'environment_stopped' });
     });
 
+    it('hands over the rest and the end of a shell that is paused', async () => {
+      await driver.start(specOf(1));
+      await reach('running');
+      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const heard = listen(channel);
+      await channel.write(Buffer.from('echo go\n'));
+      await until(() => (heard.text().includes('go\r\n') ? true : null));
+      channel.pause();
+      await channel.write(Buffer.from('echo last\nexit 3\n'));
+      expect(await channel.ended).toMatchObject({ code: 3 });
+      expect(heard.text()).toContain('last\r\n');
+    });
+
     it('takes numbered input once, also from the next server, whose output goes on where it was', async () => {
       await driver.start(specOf(1));
       await reach('running');
