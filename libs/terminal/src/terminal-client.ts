@@ -10,12 +10,20 @@ const ACK_WINDOW_BYTES = 262_144;
 const SOCKET_WINDOW_BYTES = 262_144;
 /** How long the rest of a character is waited for. */
 const CHARACTER_MS = 200;
+/** A client that takes nothing for so long has stalled: a controller stops counting while others are attached. */
+export const STALL_MS = 5_000;
 
 /** Where a client's messages go. */
 export interface Outlet {
   /** @param sent called when the message has left this process */
   send(message: Readonly<Record<string, unknown>>, sent?: () => void): void;
   close(code: number, reason: string): void;
+}
+
+interface Farewell {
+  readonly message: Readonly<Record<string, unknown>>;
+  readonly code: number;
+  readonly reason: string;
 }
 
 /** One attached client: a cursor into the session's output. */
@@ -28,6 +36,7 @@ export class AttachedClient {
   private scheduled = false;
   private holding = false;
   private closed = false;
+  private last: Farewell | null = null;
   /** When it last took something, or had all. */
   movedAt: number;
 
@@ -68,7 +77,9 @@ export class AttachedClient {
   }
 
   ack(seq: number): void {
-    this.acked = Math.min(this.position, Math.max(this.acked, seq));
+    const to = Math.min(this.position, seq);
+    if (to <= this.acked) return;
+    this.acked = to;
     this.movedAt = this.clock.millis();
     this.flush();
     this.onMoved();
@@ -89,14 +100,21 @@ export class AttachedClient {
     });
   }
 
-  /** Sends what there is, as far as the client takes it. @param all also an incomplete character: there is no more to come */
+  /** No output comes any more. What there is goes first: as the client takes it, or at once when it has stalled. */
+  finish(message: Readonly<Record<string, unknown>>, code: number, reason: string): void {
+    this.last = { message, code, reason };
+    this.flush();
+    void this.hurry();
+  }
+
+  /** Sends what there is, as far as the client takes it. @param all however much it has not taken */
   flush(all = false): void {
     while (!this.closed && this.position < this.ring.end && (all || !this.isFull())) {
       if (this.position < this.ring.start) this.skip();
       const room =
         this.acks && !all ? Math.min(MOST_FRAME_BYTES, this.acked + ACK_WINDOW_BYTES - this.position) : MOST_FRAME_BYTES;
       const bytes = this.ring.slice(this.position, room);
-      const tail = all && this.position + bytes.length === this.ring.end ? 0 : incompleteTail(bytes);
+      const tail = this.last && this.position + bytes.length === this.ring.end ? 0 : incompleteTail(bytes);
       if (tail === bytes.length) {
         this.hold();
         break;
@@ -104,6 +122,17 @@ export class AttachedClient {
       this.emit(tail > 0 ? bytes.subarray(0, bytes.length - tail) : bytes);
     }
     if (this.confirmed >= this.ring.end) this.movedAt = this.clock.millis();
+    if (!this.last || this.position < this.ring.end) return;
+    this.send(this.last.message);
+    this.close(this.last.code, this.last.reason);
+  }
+
+  private async hurry(): Promise<void> {
+    while (!this.closed) {
+      const left = this.movedAt + STALL_MS - this.clock.millis();
+      if (left <= 0) this.flush(true);
+      else await this.clock.wait(left);
+    }
   }
 
   private emit(bytes: Buffer): void {

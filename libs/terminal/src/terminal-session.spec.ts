@@ -38,7 +38,7 @@ class Phone {
   }
 }
 
-function world(): {
+function world(bufferBytes = BUFFER): {
   clock: ManualClock;
   terminal: FakeTerminal;
   session: TerminalSession;
@@ -50,7 +50,7 @@ function world(): {
   const clock = new ManualClock();
   const terminal = new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, clock.now(), new Map());
   const nobody = { output: () => undefined, typed: () => undefined, ended: () => undefined };
-  const session = new TerminalSession(terminal.channel(), 'e', BUFFER, clock, nobody);
+  const session = new TerminalSession(terminal.channel(), 'e', bufferBytes, clock, nobody);
   return {
     clock,
     terminal,
@@ -64,6 +64,7 @@ function world(): {
 }
 
 async function advance(clock: ManualClock, ms: number): Promise<void> {
+  await settle(); // what is about to wait does
   clock.push(ms);
   await settle();
 }
@@ -219,11 +220,9 @@ describe('a session', () => {
     expect(second.of('size').at(-1)).toMatchObject({ cols: 100, rows: 40, owner: 'a' });
     session.control(b, 'take');
     session.resize(b, 50, 20);
-    await settle();
     await advance(clock, 20);
     expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });
     session.detach(b);
-    await settle();
     await advance(clock, 20);
     expect(first.of('size').at(-1)).toMatchObject({ owner: 'a' });
     const viewer = new Phone();
@@ -239,7 +238,6 @@ describe('a session', () => {
     const client = phone.attachment?.client;
     if (!client) throw new Error('not attached');
     for (let cols = 81; cols <= 180; cols += 1) session.resize(client, cols, 24);
-    await settle();
     await advance(clock, 100);
     expect(terminal.sizes).toEqual(['81x24', '180x24']);
     expect(phone.of('size').map(({ cols }) => cols)).toEqual([81, 180]);
@@ -247,7 +245,6 @@ describe('a session', () => {
     await settle();
     session.resize(client, 91, 24);
     session.resize(client, 90, 24);
-    await settle();
     await advance(clock, 100);
     expect(terminal.sizes).toEqual(['81x24', '180x24', '90x24']);
   });
@@ -275,5 +272,143 @@ describe('a session', () => {
     expect([late.text, late.of('exit').length, late.closed]).toEqual(['last words', 1, 1000]);
     expect(attach(new Phone(), { after: 999 })).toBeNull();
     expect(session.alive).toBe(false);
+  });
+
+  /** Prints far more than the controller confirms. */
+  function flood(terminal: FakeTerminal): void {
+    for (let chunk = 0; chunk < 40; chunk += 1) terminal.print(Buffer.alloc(4096, 'x'));
+  }
+
+  it('drains a shell whose stalled controller left later than it stalled', async () => {
+    const { clock, terminal, session, attach } = world();
+    const slow = new Phone();
+    attach(slow, { acks: true });
+    flood(terminal);
+    await advance(clock, 3_000);
+    if (slow.attachment) session.detach(slow.attachment.client);
+    for (let second = 0; second < 7; second += 1) await advance(clock, 1_000);
+    expect(terminal.record().position).toBe(40 * 4096);
+  });
+
+  it('goes on beside a controller that took something after it fell behind', async () => {
+    const { clock, terminal, attach } = world();
+    const slow = new Phone();
+    attach(slow, { acks: true });
+    attach(new Phone(), { clientId: 'b' });
+    flood(terminal);
+    for (const seq of [100, 200, 300]) {
+      await advance(clock, 1_000);
+      slow.attachment?.client.ack(seq);
+    }
+    for (let second = 0; second < 7; second += 1) await advance(clock, 1_000);
+    expect(terminal.record().position).toBe(40 * 4096);
+  });
+
+  it('takes no repeated, receding or early ack for progress', async () => {
+    const { clock, terminal, attach } = world();
+    const slow = new Phone();
+    attach(slow, { acks: true });
+    attach(new Phone(), { clientId: 'b' });
+    flood(terminal);
+    slow.attachment?.client.ack(100);
+    for (let second = 0; second < 7; second += 1) {
+      for (const seq of [100, 0]) slow.attachment?.client.ack(seq);
+      await advance(clock, 1_000);
+    }
+    expect(terminal.record().position).toBe(40 * 4096);
+    slow.attachment?.client.ack(Number.MAX_SAFE_INTEGER);
+    expect(slow.attachment?.client.acked).toBe(slow.attachment?.client.position);
+  });
+
+  it('says nothing before the welcome, also to one of another size', async () => {
+    const { clock, session, attach } = world();
+    const before = attach(new Phone());
+    if (before) session.detach(before.client);
+    await advance(clock, 100);
+    const other = new Phone();
+    const attachment = session.attach({
+      clientId: 'a',
+      cols: 100,
+      rows: 30,
+      after: null,
+      acks: false,
+      view: false,
+      outlet: other.outlet,
+    });
+    expect(other.messages).toEqual([]);
+    expect(session.describe()).toMatchObject({ cols: 100, rows: 30 });
+    if (attachment) session.begin(attachment.client);
+  });
+
+  it('leaves control with the controller that connects again', async () => {
+    const { clock, terminal, session, attach } = world();
+    attach(new Phone(), { clientId: 'phone' });
+    const other = new Phone();
+    attach(other, { clientId: 'desk' });
+    const again = new Phone();
+    attach(again, { clientId: 'phone', cols: 50, rows: 20 });
+    await advance(clock, 100);
+    expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });
+    expect(other.of('size').at(-1)).toMatchObject({ cols: 50, rows: 20, owner: 'phone' });
+    if (again.attachment) session.detach(again.attachment.client);
+    await advance(clock, 100);
+    expect(other.of('size').at(-1)).toMatchObject({ owner: 'desk' });
+  });
+
+  it('keeps to the window of acks at its end too, but does not wait for ever', async () => {
+    const { clock, terminal, session, attach } = world(4 * 1_048_576);
+    const [heeding, deaf] = [new Phone(), new Phone()];
+    attach(heeding, { clientId: 'a', acks: true });
+    attach(deaf, { clientId: 'b', acks: true });
+    terminal.print(Buffer.alloc(1_048_576, 'x'));
+    terminal.end({ code: 0, signal: null, reason: 'exited' });
+    await advance(clock, 10);
+    for (let second = 0; second < 3; second += 1) {
+      const { client } = heeding.attachment ?? {};
+      expect([heeding, deaf].map(({ closed }) => closed)).toEqual([null, null]);
+      expect(Number(client?.position) - Number(client?.acked)).toBeLessThanOrEqual(262_144);
+      client?.ack(client.position);
+      await advance(clock, 1_000);
+    }
+    expect([heeding.text.length, heeding.of('exit').length, heeding.closed]).toEqual([1_048_576, 1, 1000]);
+    await advance(clock, 2_000);
+    expect([deaf.text.length, deaf.of('exit').length, deaf.closed]).toEqual([1_048_576, 1, 1000]);
+    expect(session.alive).toBe(false);
+  });
+
+  it('is found only with the output that was kept, which is no news', async () => {
+    const before = new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, new Date(0), new Map());
+    before.print(Buffer.from('before'));
+    let hand: (chunk: Buffer) => void = () => undefined;
+    const channel = Object.assign(before.channel(), { attach: (onOutput: (chunk: Buffer) => void) => (hand = onOutput) });
+    const news: number[] = [];
+    const listener = { output: (bytes: number) => news.push(bytes), typed: () => undefined, ended: () => undefined };
+    const session = new TerminalSession(channel, 'e', BUFFER, new ManualClock(), listener);
+    let here = false;
+    void session.restored.then(() => (here = true));
+    hand(Buffer.from('bef'));
+    await settle();
+    expect([here, session.describe().lastOutputAt]).toEqual([false, null]);
+    hand(Buffer.from('ore and after'));
+    await settle();
+    expect([here, news]).toEqual([true, [' and after'.length]]);
+  });
+
+  it('forgets the client whose input is longest ago, never one that types', async () => {
+    const { session, attach } = world();
+    const phone = new Phone();
+    attach(phone, { clientId: 'phone' });
+    const type = async (who: Phone, seq: number): Promise<unknown> =>
+      who.attachment && session.input(who.attachment.client, Buffer.from('x'), seq);
+    expect(await type(phone, 1)).toBeNull();
+    for (let visitor = 0; visitor < 300; visitor += 1) {
+      const other = new Phone();
+      attach(other, { clientId: `visitor-${visitor}` });
+      expect(await type(other, 1)).toBeNull();
+      if (other.attachment) session.detach(other.attachment.client);
+      expect(await type(phone, visitor + 2)).toBeNull();
+    }
+    expect(attach(new Phone(), { clientId: 'visitor-0' })?.inputSeq).toBe(0);
+    expect(attach(new Phone(), { clientId: 'phone' })?.inputSeq).toBe(301);
   });
 });

@@ -1,14 +1,14 @@
 import { type Clock, RingBuffer } from '@devpocket/kernel';
 import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
-import { AttachedClient, type Outlet } from './terminal-client';
+import { InputMarks } from './input-marks';
 import { Paced } from './paced';
+import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
-/** A controller that takes nothing for so long stops counting while others are attached. */
-const STALL_MS = 5_000;
-const MOST_CLIENT_IDS = 256;
 /** A window that is dragged gives a size a frame; a program repaints for each. */
 const RESIZE_PAUSE_MS = 20;
+/** How often a paused shell is looked at again: nobody tells that a client has stalled. */
+const BALANCE_MS = 500;
 const CLOSE_REPLACED = 4408;
 const CLOSE_GONE = 4410;
 const CLOSE_DONE = 1000;
@@ -32,7 +32,7 @@ export interface Attachment {
 }
 
 export interface SessionListener {
-  /** New output, in bytes. */
+  /** New output, in bytes; what was kept before is none. */
   output(bytes: number): void;
   /** Somebody typed. */
   typed(): void;
@@ -42,16 +42,18 @@ export interface SessionListener {
 /** One shell with its kept output. It outlives its sockets: each is only a cursor into the ring. */
 export class TerminalSession {
   readonly createdAt: Date;
+  /** Resolves when the output that was kept before is here: until then nobody can go on behind it. */
+  readonly restored: Promise<void>;
   private readonly ring: RingBuffer;
   private readonly clients = new Set<AttachedClient>();
   private controller: AttachedClient | null = null;
-  /** Highest input position accepted and taken per client id. */
-  private readonly marks = new Map<string, { accepted: number; taken: number }>();
+  private readonly marks: InputMarks;
   private size: { cols: number; rows: number };
   private sent: { cols: number; rows: number };
   private readonly sendSize: Paced;
   private readonly tellSize: Paced;
   private paused = false;
+  private watched = false;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
   private exit: TerminalExit | null = null;
@@ -72,9 +74,19 @@ export class TerminalSession {
     this.sendSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.resizeChannel());
     this.tellSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.tell(this.sizeMessage()));
     this.ring = new RingBuffer(bufferBytes, channel.start);
-    for (const [id, seq] of channel.inputMarks) this.marks.set(id, { accepted: seq, taken: seq });
-    channel.attach((chunk) => this.output(chunk));
-    void channel.ended.then((exit) => this.end(exit));
+    this.marks = new InputMarks(channel.inputMarks);
+    const history = channel.start + channel.kept;
+    this.restored = new Promise((resolve) => {
+      channel.attach((chunk) => {
+        this.output(chunk, history);
+        if (this.ring.end >= history) resolve();
+      });
+      if (this.ring.end >= history) resolve();
+      void channel.ended.then((exit) => {
+        this.end(exit);
+        resolve();
+      });
+    });
   }
 
   get id(): string {
@@ -124,7 +136,6 @@ export class TerminalSession {
   attach(request: AttachRequest): Attachment | null {
     const { clientId, after } = request;
     if (after !== null && after > this.ring.end) return null;
-    for (const other of this.clients) if (other.clientId === clientId) this.replace(other);
     const wanted = after ?? this.ring.start;
     let seq = Math.max(wanted, this.ring.start);
     if (seq > wanted || after === null) seq += seq > 0 ? orphanedHead(this.ring.slice(seq, 3)) : 0;
@@ -138,15 +149,20 @@ export class TerminalSession {
       () => this.balance(),
       seq,
     );
-    this.clients.add(client);
-    if (!this.controller && !request.view) this.takeControl(client);
-    if (this.controller === client) this.resizeTo(request.cols, request.rows);
+    const old = [...this.clients].find((other) => other.clientId === clientId);
+    if (old) this.replace(old);
+    if (!request.view && (!this.controller || this.controller === old)) this.takeControl(client);
+    else if (old && this.controller === old) this.passControl();
+    if (this.controller === client) this.size = { cols: request.cols, rows: request.rows };
     const gap = after === null ? 0 : seq - after;
-    return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.marks.get(clientId)?.taken ?? 0 };
+    return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.marks.get(clientId).taken };
   }
 
-  /** The output begins; a shell that has ended says so behind its tail. */
+  /** The output begins; a shell that has ended says so behind its tail. The others hear whose size counts now. */
   begin(client: AttachedClient): void {
+    this.clients.add(client);
+    if (!this.isSent()) this.sendSize.run();
+    if (this.clients.size > 1) this.tellSize.run();
     if (this.exit) this.farewell(client, this.exit);
     else client.flush();
     this.balance();
@@ -172,17 +188,15 @@ export class TerminalSession {
     seq: number | null,
   ): Promise<{ readonly code: string; readonly message: string; readonly expected?: number } | null> {
     if (client.view) return { code: 'read_only', message: 'This client only views' };
-    const mark = seq === null ? null : this.markOf(client.clientId);
     let fresh = bytes;
-    if (mark && seq !== null) {
+    let mark: ReturnType<InputMarks['touch']> | null = null;
+    if (seq !== null) {
       const begins = seq - bytes.length;
-      if (begins > mark.accepted)
-        return {
-          code: 'input_gap',
-          message: `Input up to ${mark.accepted} was taken; send on from there`,
-          expected: mark.accepted,
-        };
-      fresh = seq <= mark.accepted ? Buffer.alloc(0) : bytes.subarray(mark.accepted - begins);
+      const { accepted } = this.marks.get(client.clientId);
+      if (begins > accepted)
+        return { code: 'input_gap', message: `Input up to ${accepted} was taken; send on from there`, expected: accepted };
+      mark = this.marks.touch(client.clientId);
+      fresh = seq <= accepted ? Buffer.alloc(0) : bytes.subarray(accepted - begins);
       mark.accepted = Math.max(mark.accepted, seq);
     }
     this.typedAt = this.clock.now();
@@ -227,12 +241,21 @@ export class TerminalSession {
   /** Pauses the shell while the one client that counts is behind, never for anybody else. */
   balance(): void {
     const slow = this.throttle();
-    if (slow === this.paused) return;
-    this.paused = slow;
-    if (slow) {
-      this.channel.pause();
-      void this.clock.wait(STALL_MS).then(() => this.balance());
-    } else this.channel.resume();
+    if (slow !== this.paused) {
+      this.paused = slow;
+      if (slow) this.channel.pause();
+      else this.channel.resume();
+    }
+    if (slow && !this.watched) void this.watch();
+  }
+
+  private async watch(): Promise<void> {
+    this.watched = true;
+    while (this.paused) {
+      await this.clock.wait(BALANCE_MS);
+      this.balance();
+    }
+    this.watched = false;
   }
 
   private throttle(): boolean {
@@ -245,10 +268,14 @@ export class TerminalSession {
     return !(stalled && this.clients.size > 1);
   }
 
-  private output(chunk: Buffer): void {
+  /** @param history position up to which output is no news */
+  private output(chunk: Buffer, history: number): void {
     this.ring.append(chunk);
-    this.outputAt = this.clock.now();
-    this.listener.output(chunk.length);
+    const news = Math.min(chunk.length, this.ring.end - history);
+    if (news > 0) {
+      this.outputAt = this.clock.now();
+      this.listener.output(news);
+    }
     for (const client of this.clients) client.wake();
     this.balance();
   }
@@ -257,32 +284,18 @@ export class TerminalSession {
     this.exit = exit;
     this.exitedAt = this.clock.now();
     for (const client of this.clients) this.farewell(client, exit);
-    this.clients.clear();
     this.controller = null;
     this.listener.ended();
   }
 
-  private farewell(client: AttachedClient, exit: TerminalExit): void {
-    client.flush(true);
-    client.send({ type: 'exit', code: exit.code, signal: exit.signal, reason: exit.reason });
-    client.close(exit.reason === 'environment_stopped' ? CLOSE_GONE : CLOSE_DONE, exit.reason);
+  private farewell(client: AttachedClient, { code, signal, reason }: TerminalExit): void {
+    client.finish({ type: 'exit', code, signal, reason }, reason === 'environment_stopped' ? CLOSE_GONE : CLOSE_DONE, reason);
   }
 
   private replace(other: AttachedClient): void {
     other.send({ type: 'error', code: 'replaced', message: 'This client connected again' });
     other.close(CLOSE_REPLACED, 'replaced');
-    this.detach(other);
-  }
-
-  private markOf(clientId: string): { accepted: number; taken: number } {
-    let mark = this.marks.get(clientId);
-    if (!mark) {
-      const [oldest] = this.marks.keys();
-      if (this.marks.size >= MOST_CLIENT_IDS && oldest !== undefined) this.marks.delete(oldest);
-      mark = { accepted: 0, taken: 0 };
-      this.marks.set(clientId, mark);
-    }
-    return mark;
+    this.clients.delete(other);
   }
 
   private takeControl(client: AttachedClient): void {
@@ -303,10 +316,13 @@ export class TerminalSession {
   }
 
   private async resizeChannel(): Promise<void> {
-    const { size, sent } = this;
-    if (size.cols === sent.cols && size.rows === sent.rows) return;
-    this.sent = size;
-    await this.channel.resize(size).catch(() => undefined); // it has ended: its exit tells
+    if (this.isSent()) return;
+    this.sent = this.size;
+    await this.channel.resize(this.size).catch(() => undefined); // it has ended: its exit tells
+  }
+
+  private isSent(): boolean {
+    return this.size.cols === this.sent.cols && this.size.rows === this.sent.rows;
   }
 
   private sizeMessage(): Readonly<Record<string, unknown>> {

@@ -151,7 +151,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     for (const { sessionId } of records) {
       if (this.sessions.has(sessionId) || this.removed.has(sessionId)) continue;
       try {
-        this.keep(environment, await driver.adoptTerminal(environment.place, sessionId));
+        await this.keep(environment, await driver.adoptTerminal(environment.place, sessionId));
       } catch (error) {
         if (!(error instanceof RuntimeError) || error.kind !== 'gone') throw unavailable(error);
       }
@@ -176,13 +176,17 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     );
   }
 
-  private keep(environment: LocatedEnvironment, channel: ConstructorParameters<typeof TerminalSession>[0]): TerminalSession {
+  private async keep(
+    environment: LocatedEnvironment,
+    channel: ConstructorParameters<typeof TerminalSession>[0],
+  ): Promise<TerminalSession> {
     const touch = (): void => this.activity.touch(environment.id);
     const session = new TerminalSession(channel, environment.id, this.settings.bufferBytes, this.clock, {
       output: (bytes) => this.outputBytes.inc(bytes),
       typed: touch,
       ended: () => undefined,
     });
+    await session.restored;
     this.sessions.set(session.id, session);
     return session;
   }
