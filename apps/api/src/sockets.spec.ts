@@ -3,15 +3,8 @@ import { SystemClock } from '@devpocket/kernel';
 import { FakeDriver } from '@testing/runtime';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type ClientOptions, WebSocket } from 'ws';
-import { eventually, TestApi, type TestUser } from '../testing';
-
-interface Talk {
-  readonly socket: WebSocket;
-  readonly messages: Record<string, unknown>[];
-  /** The close code, or the HTTP status of a refused handshake. */
-  readonly over: Promise<number>;
-}
+import { type ClientOptions } from 'ws';
+import { eventually, type Talk, talk as talkTo, TestApi, type TestUser } from '../testing';
 
 /** RFC 6455 §5.2, with a mask of zeros. */
 function maskedFrame(opcode: number, text: string): Buffer {
@@ -39,21 +32,8 @@ describe('the WebSocket edge', () => {
     return environmentId;
   }
 
-  function talk(path: string, protocols: string[] = [], options: ClientOptions = {}): Talk {
-    const socket = new WebSocket(`${api.url.replace('http', 'ws')}${path}`, protocols, options);
-    const messages: Record<string, unknown>[] = [];
-    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
-    socket.on('error', () => undefined);
-    const over = new Promise<number>((resolve) => {
-      socket.on('close', resolve);
-      socket.on('unexpected-response', (request, response) => {
-        request.destroy();
-        resolve(response.statusCode ?? 0);
-      });
-    });
-    return { socket, messages, over };
-  }
-
+  const talk = (path: string, protocols: string[] = [], options: ClientOptions = {}): Talk =>
+    talkTo(api.url, path, protocols, options);
   const terminal = (query = `token=${user.token}`, environmentId = id): string => `/api/v1/ws/terminal/${environmentId}?${query}`;
   const said = (conversation: Talk, type: string): Promise<Record<string, unknown>> =>
     eventually(() => Promise.resolve(conversation.messages.find((message) => message.type === type)));

@@ -119,6 +119,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
       const over = await this.overAddressLimit(request);
       if (over) return reject(stream, 429, { 'Retry-After': String(Math.ceil(over.resetMs / 1000)) });
     }
+    if (this.closing) return reject(stream, 503);
     route.sockets.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
       if (checked instanceof DomainError) refuse(socket, checked);

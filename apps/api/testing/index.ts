@@ -141,3 +141,4 @@ export async function eventually<T>(look: () => Promise<T | null | undefined | f
 }
 
 export { ApiError };
+export * from './talk';

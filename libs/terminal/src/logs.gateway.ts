@@ -25,15 +25,14 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
 
   handleConnection(edge: EdgeSocket): void {
     edge.socket.pause();
-    this.stream(edge).catch((thrown: unknown) => refuse(edge.socket, thrown));
+    this.stream(edge, this.registry.add(edge)).catch((thrown: unknown) => refuse(edge.socket, thrown));
   }
 
-  private async stream(edge: EdgeSocket): Promise<void> {
+  private async stream(edge: EdgeSocket, entry: ReturnType<SocketRegistry['add']>): Promise<void> {
     const { socket, principal, environmentId } = edge;
     const query = readQuery(edge.query);
     const environment = await this.environments.locate(principal, environmentId);
-    const entry = this.registry.add(edge, false);
-    if (!entry) return;
+    if (!this.registry.admit(entry, false)) return;
     const ended = new AbortController();
     const stop = this.events.subscribe((event) => {
       if (event.environmentId !== environmentId) return;

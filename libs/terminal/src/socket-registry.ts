@@ -18,6 +18,8 @@ interface Open {
   expiresAt: Date | null;
   heardAt: number;
   pingedAt: number;
+  /** Counts among its user's sockets. */
+  admitted: boolean;
 }
 
 /** Every open socket: how many a user has, whose credential ended, who went silent. */
@@ -48,22 +50,8 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     await this.loop.stop();
   }
 
-  /** Null for one that is gone already; and when its user has too many: then it is closed. @param replaces one of them is about to give way to this one */
-  add({ socket, principal, environmentId, byTicket }: EdgeSocket, replaces: boolean): Open | null {
-    if (socket.readyState !== socket.OPEN) return null; // its close has been told already
-    const own = [...this.open].filter(
-      (other) => other.principal.userId === principal.userId && other.socket.readyState === other.socket.OPEN,
-    ).length;
-    if (own - (replaces ? 1 : 0) >= this.settings.maxConnectionsPerUser) {
-      closeWithError(
-        socket,
-        CLOSE.limited,
-        'too_many_connections',
-        `At most ${this.settings.maxConnectionsPerUser} sockets a user; close one first`,
-        { retry_after_ms: 5_000 },
-      );
-      return null;
-    }
+  /** From its first moment on: what ends its credential closes it, whatever it is waiting for. */
+  add({ socket, principal, environmentId, byTicket }: EdgeSocket): Open {
     const now = this.clock.millis();
     const entry: Open = {
       socket,
@@ -72,9 +60,9 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       expiresAt: byTicket ? null : principal.expiresAt,
       heardAt: now,
       pingedAt: now,
+      admitted: false,
     };
     this.open.add(entry);
-    this.count(environmentId);
     const heard = (): void => {
       entry.heardAt = this.clock.millis();
     };
@@ -84,6 +72,28 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       this.count(environmentId);
     });
     return entry;
+  }
+
+  /** False for one that is gone already; and when its user has too many: then it is closed. @param replaces one of them is about to give way to this one */
+  admit(entry: Open, replaces: boolean): boolean {
+    const { socket, principal, environmentId } = entry;
+    if (socket.readyState !== socket.OPEN) return false; // its close has been told already
+    const own = [...this.open].filter(
+      (other) => other.admitted && other.principal.userId === principal.userId && other.socket.readyState === other.socket.OPEN,
+    ).length;
+    if (own - (replaces ? 1 : 0) >= this.settings.maxConnectionsPerUser) {
+      closeWithError(
+        socket,
+        CLOSE.limited,
+        'too_many_connections',
+        `At most ${this.settings.maxConnectionsPerUser} sockets a user; close one first`,
+        { retry_after_ms: 5_000 },
+      );
+      return false;
+    }
+    entry.admitted = true;
+    this.count(environmentId);
+    return true;
   }
 
   /** A fresh access token before the old one expires. @returns whether it is this socket's user's */
@@ -123,7 +133,8 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private count(environmentId: string): void {
-    this.activity.setConnections(environmentId, [...this.open].filter((entry) => entry.environmentId === environmentId).length);
+    const admitted = [...this.open].filter((entry) => entry.admitted && entry.environmentId === environmentId);
+    this.activity.setConnections(environmentId, admitted.length);
   }
 }
 

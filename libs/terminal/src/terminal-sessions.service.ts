@@ -164,7 +164,8 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     if (alive.length < this.settings.maxSessionsPerEnvironment) return;
     const detached = alive.filter(({ attached }) => attached === 0).sort((a, b) => a.lastUse - b.lastUse);
     for (const session of detached) {
-      if ((await session.foregroundBusy()) === true) continue;
+      const busy = await session.foregroundBusy();
+      if (busy === true || session.attached > 0) continue;
       await this.close(session);
       return;
     }

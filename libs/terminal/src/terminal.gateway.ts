@@ -16,7 +16,7 @@ import { type ClientMessage, readMessage, readQuery, type TerminalQuery } from '
 /** What nobody reads is not kept beyond this: more than a frame intake lets a client ask for. */
 const MOST_UNREAD_BYTES = 16 * 1_048_576;
 
-type Entry = NonNullable<ReturnType<SocketRegistry['add']>>;
+type Entry = ReturnType<SocketRegistry['add']>;
 
 /** Sockets on shells. Reads frames itself: in order, and no faster than the PTY takes them. */
 @WebSocketGateway({ path: '/api/v1/ws/terminal/:id' })
@@ -44,12 +44,12 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     // Frames that come before the session is there wait at the client.
     socket.pause();
     const refuse = (error: unknown): void => this.refuse(socket, error);
-    this.connect(edge)
+    this.connect(edge, this.registry.add(edge))
       .then((connection) => connection?.begin())
       .catch(refuse);
   }
 
-  private async connect(edge: EdgeSocket): Promise<TerminalConnection | null> {
+  private async connect(edge: EdgeSocket, entry: Entry): Promise<TerminalConnection | null> {
     const { socket, principal, environmentId } = edge;
     const query = readQuery(edge.query);
     if ('code' in query) {
@@ -59,12 +59,15 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const environment = await this.environments.locate(principal, environmentId);
     // Only one that has a place opens a shell, which may end another.
     if (query.sessionId === null) {
-      const entry = this.registry.add(edge, false);
-      return entry && this.attach(entry, environment, await this.sessions.open(environment, query.cols, query.rows), query);
+      if (!this.registry.admit(entry, false)) return null;
+      const session = await this.sessions.open(environment, query.cols, query.rows);
+      if (socket.readyState === socket.OPEN) return this.attach(entry, environment, session, query);
+      await this.sessions.remove(environment, session.id); // nobody else knows of it
+      return null;
     }
     const session = await this.sessions.find(environment, query.sessionId);
-    const entry = this.registry.add(edge, query.clientId !== null && session.has(query.clientId));
-    return entry && this.attach(entry, environment, session, query);
+    const replaces = query.clientId !== null && session.has(query.clientId);
+    return this.registry.admit(entry, replaces) ? this.attach(entry, environment, session, query) : null;
   }
 
   private attach(

@@ -46,12 +46,14 @@ describe("the URL's options", () => {
   it.each([
     ['', { cols: 80, rows: 24, sessionId: null, after: null, clientId: null, acks: false, view: false }],
     [
-      'cols=100&rows=30&after=5&ack=1&mode=view&client_id=a.b',
+      'cols=100&rows=30&session_id=0123456789abcdef01234567&after=5&ack=1&mode=view&client_id=a.b',
       { cols: 100, rows: 30, after: 5, acks: true, view: true, clientId: 'a.b' },
     ],
     ['cols=0', { code: 'bad_resize' }],
     ['rows=x', { code: 'bad_resize' }],
     ['after=-1', { code: 'bad_after' }],
+    ['after=1', { code: 'bad_after' }],
+    ['after=0', { after: 0 }],
     ['session_id=../x', { code: 'not_found' }],
     ['client_id=a%20b', { code: 'bad_message' }],
   ])('%p are read', (query, expected) => {

@@ -118,6 +118,7 @@ export function readQuery(query: URLSearchParams): TerminalQuery | { readonly co
   const after = count('after');
   if (after === null) return { code: 'bad_after', message: 'after must be a whole number' };
   const sessionId = query.get('session_id');
+  if (sessionId === null && after) return { code: 'bad_after', message: 'after lies beyond the end of a new session' };
   if (sessionId !== null && !SESSION_ID.test(sessionId)) return { code: 'not_found', message: 'There is no such session' };
   const clientId = query.get('client_id');
   if (clientId !== null && !CLIENT_ID.test(clientId))
