@@ -1,3 +1,4 @@
+import { PageQuery } from '@devpocket/http';
 import { REGIONS, type Region } from '@devpocket/kernel';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBase64, IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
@@ -42,7 +43,7 @@ export class CreateClusterDto {
   max_environments?: number;
 }
 
-export class ClusterQuery {
+export class ClusterQuery extends PageQuery {
   @ApiPropertyOptional({ type: 'string', enum: REGIONS })
   @IsOptional()
   @IsIn(REGIONS, { context: { code: 'invalid_region' } })

@@ -1,5 +1,6 @@
 import { Admin, NeedsScope } from '@devpocket/access';
-import { ApiProblems } from '@devpocket/http';
+import { ApiProblems, Paged } from '@devpocket/http';
+import { type Page } from '@devpocket/kernel';
 import { Body, Controller, Get, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ClusterDto, ClusterQuery, CreateClusterDto, RegionsDto } from './cluster.dto';
@@ -18,10 +19,12 @@ export class ClustersController {
 
   @Get()
   @Admin()
+  @Paged()
   @ApiOperation({ operationId: 'listClusters', summary: 'The clusters' })
   @ApiOkResponse({ type: [ClusterDto] })
-  list(@Query() _query: ClusterQuery): ClusterDto[] {
-    return [];
+  list(@Query() query: ClusterQuery): Page<ClusterDto> {
+    query.toRequest();
+    return { items: [], total: 0, next: null };
   }
 
   @Post()

@@ -1,10 +1,11 @@
-import { Clock } from '@devpocket/kernel';
+import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, Types } from 'mongoose';
 import { HistoryRecord, MetricRecord } from './environment.schema';
 
 export interface HistoryEntry {
+  readonly id: string;
   readonly timestamp: Date;
   readonly type: string;
   readonly reason: string | null;
@@ -30,7 +31,7 @@ export class HistoryRepository {
     private readonly clock: Clock,
   ) {}
 
-  async append(environmentId: string, entry: Omit<HistoryEntry, 'timestamp'>): Promise<void> {
+  async append(environmentId: string, entry: Omit<HistoryEntry, 'id' | 'timestamp'>): Promise<void> {
     await this.entries.create({
       _id: new Types.ObjectId(),
       environment_id: new Types.ObjectId(environmentId),
@@ -39,14 +40,31 @@ export class HistoryRepository {
     });
   }
 
-  /** The last 100, newest first. */
-  async list(environmentId: string): Promise<readonly HistoryEntry[]> {
-    const records = await this.entries
-      .find({ environment_id: new Types.ObjectId(environmentId) })
-      .sort({ timestamp: -1, _id: -1 })
-      .limit(100)
-      .lean();
-    return records.map(({ timestamp, type, reason, message }) => ({ timestamp, type, reason, message }));
+  /** Newest first. */
+  async list(environmentId: string, { limit, after }: PageRequest): Promise<Page<HistoryEntry>> {
+    const where = { environment_id: new Types.ObjectId(environmentId) };
+    const older = after && {
+      $or: [
+        { timestamp: { $lt: new Date(after.time) } },
+        { timestamp: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
+      ],
+    };
+    const [records, total] = await Promise.all([
+      this.entries
+        .find({ ...where, ...older })
+        .sort({ timestamp: -1, _id: -1 })
+        .limit(limit + 1)
+        .lean(),
+      this.entries.countDocuments(where),
+    ]);
+    const entries = records.map(({ _id, timestamp, type, reason, message }) => ({
+      id: _id.toHexString(),
+      timestamp,
+      type,
+      reason,
+      message,
+    }));
+    return toPage(entries, limit, total, ({ timestamp, id }) => ({ time: timestamp.getTime(), id }));
   }
 
   async addSample(environmentId: string, sample: MetricSample): Promise<void> {

@@ -1,5 +1,6 @@
 import { AnyCredential, CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
-import { ApiProblems, IdPipe } from '@devpocket/http';
+import { ApiProblems, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { type Page } from '@devpocket/kernel';
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { HistoryDto, LogsDto, LogsQuery, MetricsDto, MetricsQuery, TicketDto, TicketRequestDto } from './environment.dto';
@@ -59,11 +60,17 @@ export class InsightController {
 
   @Get('environments/:id/events')
   @NeedsScope('env:read')
+  @Paged()
   @ApiOperation({ operationId: 'getEnvironmentHistory', summary: 'What happened to it, newest first' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: [HistoryDto] })
-  async events(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<HistoryDto[]> {
-    return (await this.insight.events(principal, id)).map(toHistoryDto);
+  @ApiProblems({ 422: ['validation_error'] })
+  async events(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', ID) id: string,
+    @Query() page: PageQuery,
+  ): Promise<Page<HistoryDto>> {
+    return mapPage(await this.insight.events(principal, id, page.toRequest()), toHistoryDto);
   }
 
   @Post('environments/:id/terminal-ticket')

@@ -1,7 +1,6 @@
 import { type Principal } from '@devpocket/access';
-import { Clock } from '@devpocket/kernel';
+import { Clock, DomainError, type Page, type PageRequest } from '@devpocket/kernel';
 import { type LogEntry, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
-import { DomainError } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { type Environment } from './environment';
 import { placeOf } from './environment-specs';
@@ -44,9 +43,9 @@ export class InsightService {
     return entries;
   }
 
-  async events(principal: Principal, id: string): Promise<readonly HistoryEntry[]> {
+  async events(principal: Principal, id: string, page: PageRequest): Promise<Page<HistoryEntry>> {
     await this.environments.get(principal, id);
-    return this.history.list(id);
+    return this.history.list(id, page);
   }
 
   async metrics(

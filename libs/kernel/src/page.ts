@@ -32,6 +32,13 @@ export function decodeCursor(text: string): PageCursor {
   throw DomainError.invalid({ field: 'cursor', code: 'invalid_cursor', message: 'is not a cursor of this list' });
 }
 
+/** A page of rows that are all at hand, in any order. */
+export function pageOf<T>(rows: readonly T[], { limit, after }: PageRequest, cursorOf: (row: T) => PageCursor): Page<T> {
+  const older = (a: PageCursor, b: PageCursor): boolean => a.time < b.time || (a.time === b.time && a.id < b.id);
+  const sorted = [...rows].sort((a, b) => (older(cursorOf(a), cursorOf(b)) ? 1 : -1));
+  return toPage(after ? sorted.filter((row) => older(cursorOf(row), after)) : sorted, limit, rows.length, cursorOf);
+}
+
 /** Cuts rows fetched with `limit + 1` into a page. */
 export function toPage<T>(rows: readonly T[], limit: number, total: number, cursorOf: (row: T) => PageCursor): Page<T> {
   const items = rows.slice(0, limit);

@@ -1,8 +1,9 @@
+import { PageQuery } from '@devpocket/http';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 import { type Template, TEMPLATE_STATUSES, type TemplateStatus } from './template';
 
-export class TemplateQuery {
+export class TemplateQuery extends PageQuery {
   @ApiPropertyOptional({ type: 'string' })
   @IsOptional()
   @IsString()

@@ -1,8 +1,8 @@
 import { duplicateKey } from '@devpocket/database';
-import { Clock } from '@devpocket/kernel';
+import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import { type Model } from 'mongoose';
+import { type Model, Types } from 'mongoose';
 import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
 import { TemplateRecord } from './template.schema';
 
@@ -13,8 +13,25 @@ export class TemplateRepository {
     private readonly clock: Clock,
   ) {}
 
-  async list(filter: { readonly category?: string; readonly status?: TemplateStatus }): Promise<readonly Template[]> {
-    return (await this.templates.find(filter).sort({ name: 1 }).lean()).map(toTemplate);
+  async list(
+    filter: { readonly category?: string; readonly status?: TemplateStatus },
+    { limit, after }: PageRequest,
+  ): Promise<Page<Template>> {
+    const older = after && {
+      $or: [
+        { created_at: { $lt: new Date(after.time) } },
+        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
+      ],
+    };
+    const [records, total] = await Promise.all([
+      this.templates
+        .find({ ...filter, ...older })
+        .sort({ created_at: -1, _id: -1 })
+        .limit(limit + 1)
+        .lean(),
+      this.templates.countDocuments(filter),
+    ]);
+    return toPage(records.map(toTemplate), limit, total, ({ createdAt, id }) => ({ time: createdAt.getTime(), id }));
   }
 
   async find(name: string): Promise<Template | null> {

@@ -1,5 +1,6 @@
 import { NeedsScope } from '@devpocket/access';
-import { ApiProblems, Etag } from '@devpocket/http';
+import { ApiProblems, Etag, mapPage, Paged } from '@devpocket/http';
+import { type Page } from '@devpocket/kernel';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { TemplateDto, TemplateQuery, toTemplateDto } from './template.dto';
@@ -18,11 +19,14 @@ export class TemplatesController {
   constructor(private readonly templates: TemplatesService) {}
 
   @Get()
+  @Paged()
   @ApiOperation({ operationId: 'listTemplates', summary: 'What environments can be made from' })
   @ApiOkResponse({ type: [TemplateDto] })
   @ApiProblems({ 422: ['validation_error'] })
-  async list(@Query() query: TemplateQuery): Promise<TemplateDto[]> {
-    return (await this.templates.list({ ...query })).map(toTemplateDto);
+  async list(@Query() query: TemplateQuery): Promise<Page<TemplateDto>> {
+    const { category, status } = query;
+    const filter = { ...(category === undefined ? {} : { category }), ...(status === undefined ? {} : { status }) };
+    return mapPage(await this.templates.list(filter, query.toRequest()), toTemplateDto);
   }
 
   @Get(':name')

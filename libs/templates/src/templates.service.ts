@@ -1,4 +1,4 @@
-import { DomainError } from '@devpocket/kernel';
+import { DomainError, type Page, type PageRequest } from '@devpocket/kernel';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BUILTIN_TEMPLATES } from './builtin-templates';
 import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
@@ -15,8 +15,8 @@ export class TemplatesService implements OnApplicationBootstrap {
     await this.seed({ force: false });
   }
 
-  list(filter: { readonly category?: string; readonly status?: TemplateStatus } = {}): Promise<readonly Template[]> {
-    return this.templates.list(filter);
+  list(filter: { readonly category?: string; readonly status?: TemplateStatus }, page: PageRequest): Promise<Page<Template>> {
+    return this.templates.list(filter, page);
   }
 
   find(name: string): Promise<Template | null> {

@@ -114,17 +114,14 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     });
   }
 
-  /** Oldest first. */
   async list(environment: LocatedEnvironment): Promise<readonly SessionView[]> {
     await this.inTurn(environment.id, () => this.adoptAll(environment));
-    return this.of(environment.id)
-      .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
-      .map((session) => ({
-        sessionId: session.id,
-        createdAt: session.createdAt,
-        attached: session.attached,
-        ...session.describe(),
-      }));
+    return this.of(environment.id).map((session) => ({
+      sessionId: session.id,
+      createdAt: session.createdAt,
+      attached: session.attached,
+      ...session.describe(),
+    }));
   }
 
   /** Ends the shell, or forgets one that has ended. @throws DomainError `not_found` */

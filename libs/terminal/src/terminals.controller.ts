@@ -1,7 +1,8 @@
 import { CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
 import { EnvironmentsService } from '@devpocket/environments';
-import { ApiProblems, IdPipe } from '@devpocket/http';
-import { Controller, Delete, Get, HttpCode, Param } from '@nestjs/common';
+import { ApiProblems, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { type Page, pageOf } from '@devpocket/kernel';
+import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { TerminalDto, toTerminalDto } from './terminal.dto';
 import { TerminalSessionsService } from './terminal-sessions.service';
@@ -23,14 +24,20 @@ export class TerminalsController {
   ) {}
 
   @Get()
-  @ApiOperation({ operationId: 'listTerminals', summary: 'The shells of an environment, oldest first' })
+  @Paged()
+  @ApiOperation({ operationId: 'listTerminals', summary: 'The shells of an environment, newest first' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: [TerminalDto] })
+  @ApiProblems({ 422: ['validation_error'] })
   async list(
     @CurrentPrincipal() principal: Principal,
     @Param('id', new IdPipe('Environment')) id: string,
-  ): Promise<TerminalDto[]> {
-    return (await this.sessions.list(await this.environments.locate(principal, id))).map(toTerminalDto);
+    @Query() query: PageQuery,
+  ): Promise<Page<TerminalDto>> {
+    const request = query.toRequest();
+    const sessions = await this.sessions.list(await this.environments.locate(principal, id));
+    const cursorOf = ({ createdAt, sessionId }: (typeof sessions)[number]) => ({ time: createdAt.getTime(), id: sessionId });
+    return mapPage(pageOf(sessions, request, cursorOf), toTerminalDto);
   }
 
   @Delete(':sessionId')
