@@ -9,6 +9,8 @@ export interface Capabilities {
   readonly bwrap: string | null;
   readonly pasta: string | null;
   readonly slirp4netns: string | null;
+  /** Of iproute2: closes the way to this machine's own addresses. */
+  readonly ip: string | null;
   readonly isRoot: boolean;
 }
 
@@ -29,7 +31,7 @@ function find(name: string): string | null {
 /** Tried rather than assumed: a bubblewrap that is installed may be forbidden to make namespaces. */
 export function detectCapabilities(): Capabilities {
   const isRoot = process.getuid?.() === 0;
-  if (process.platform !== 'linux') return { bwrap: null, pasta: null, slirp4netns: null, isRoot };
+  if (process.platform !== 'linux') return { bwrap: null, pasta: null, slirp4netns: null, ip: null, isRoot };
   const bwrap = find('bwrap');
   const needed = bwrap !== null && ['nsenter', 'setpriv', 'unshare', 'setsid', 'prlimit'].every((tool) => find(tool) !== null);
   const works =
@@ -38,5 +40,11 @@ export function detectCapabilities(): Capabilities {
       stdio: 'ignore',
       ...(isRoot ? { uid: 65534, gid: 65534 } : {}),
     }).status === 0;
-  return { bwrap: works ? bwrap : null, pasta: find('pasta'), slirp4netns: find('slirp4netns'), isRoot };
+  return {
+    bwrap: works ? bwrap : null,
+    pasta: find('pasta'),
+    slirp4netns: find('slirp4netns'),
+    ip: find('ip'),
+    isRoot,
+  };
 }

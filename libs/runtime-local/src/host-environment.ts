@@ -13,17 +13,7 @@ import { LogWriter } from './log-file';
 import { childrenOf, markedPids, namespacePids, signal } from './processes';
 import { spawnSealed } from './spawn-sealed';
 import { StorageWatch } from './storage-watch';
-import {
-  BASE_VARIABLES,
-  bwrapArguments,
-  FD,
-  JOIN_GROUPS,
-  joinArguments,
-  networkArguments,
-  processLimits,
-  ROOT_SETUP,
-  setUpTexts,
-} from './sandbox';
+import { BASE_VARIABLES, FD, joinArguments, networkArguments, sandboxCommand, setUpTexts } from './sandbox';
 
 /** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
 const FIRST_UID = 200_000;
@@ -255,33 +245,8 @@ export class HostEnvironment {
 
   private sandbox(spec: HostSpec, groups: readonly string[], bwrap: string): ChildProcess {
     const { layout, capabilities } = this.context;
-    const workspace = layout.workspace(this.id);
-    const asRoot = capabilities.isRoot;
     const { uid } = this.state;
-    const grouped = groups.length > 0;
-    const inner = [
-      ...processLimits(spec.resources, grouped),
-      ...bwrapArguments({ bwrap, spec, workspace: asRoot ? '/mnt/workspace' : workspace, asRoot, grouped }),
-    ];
-    const command =
-      asRoot && uid !== null
-        ? [
-            'unshare',
-            '--mount',
-            '--propagation',
-            'private',
-            '--',
-            '/bin/sh',
-            '-c',
-            ROOT_SETUP,
-            'devpocket',
-            workspace,
-            String(uid),
-            ...groups,
-            '--',
-            ...inner,
-          ]
-        : ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...inner];
+    const command = sandboxCommand({ bwrap, ip: capabilities.ip, spec, workspace: layout.workspace(this.id), uid, groups });
     const [file = '', ...args] = command;
     const texts = setUpTexts(spec, uid ?? process.getuid?.() ?? 65534);
     const last = Math.max(...texts.map(([fd]) => fd));

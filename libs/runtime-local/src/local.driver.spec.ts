@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { detectCapabilities } from './capabilities';
 import { LocalDriver } from './local.driver';
@@ -75,10 +75,10 @@ describe('the local runtime', () => {
   let dataDir: string;
   let driver: LocalDriver;
 
-  const make = (graceSeconds = 30): LocalDriver =>
+  const make = (graceSeconds = 30, network: 'none' | null = 'none'): LocalDriver =>
     new LocalDriver({
       dataDir,
-      network: 'none',
+      network,
       allowUnsandboxedUsers: true,
       terminalBufferBytes: 1_048_576,
       hostGraceSeconds: graceSeconds,
@@ -421,6 +421,35 @@ describe('the local runtime', () => {
       } finally {
         unix.close();
         abstract.close();
+      }
+    });
+
+    it("this machine's own addresses, though it reaches the world", async () => {
+      const own = Object.values(networkInterfaces()).flatMap((addresses = []) =>
+        addresses.filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
+      );
+      const { pasta, slirp4netns, ip, isRoot } = detectCapabilities();
+      if (own.length === 0 || ip === null || !(slirp4netns ?? (isRoot ? null : pasta))) return expect(NEEDED).toBe(false);
+      const open = createServer((socket) => socket.end('reached'));
+      await new Promise<void>((resolve) => open.listen(0, '0.0.0.0', resolve));
+      try {
+        const address = open.address();
+        const openPort = typeof address === 'object' && address ? address.port : 0;
+        await driver.close({ keepTerminals: false });
+        driver = make(30, null);
+        await driver.open();
+        await start(specOf(ONE, 2, { startupCommands: ['cat /proc/self/status'] }));
+        const one = await shell();
+        await until(async () => ((await one.run('ip -o link')).match(/^\d+:/gm)?.length === 2 ? true : null));
+        for (const host of [...own, '169.254.169.254']) {
+          const said = await one.run(`timeout 5 bash -c 'cat < /dev/tcp/${host}/${openPort}'`);
+          expect(said).toMatch(/No route to host|Connection refused/);
+          expect(said).not.toContain('reached');
+        }
+        expect(await one.run('ip route flush table all; ip route')).toMatch(/^default/m);
+        expect(await one.run('grep ^Cap /proc/2/status')).toMatch(/CapInh:\s+0+\s+CapPrm:\s+0+\s+CapEff:\s+0+\s/);
+      } finally {
+        open.close();
       }
     });
 

@@ -77,7 +77,7 @@ export class LocalDriver extends RuntimeDriver {
         ? `environments are sandboxes on this machine, ${why}; network: ${this.networkFor(true)}`
         : `environments are PLAIN PROCESSES of this machine's user, ${why}`,
       warnings: sandboxed
-        ? []
+        ? this.networkWarnings()
         : [
             `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt slirp4netns`,
           ],
@@ -204,6 +204,12 @@ export class LocalDriver extends RuntimeDriver {
     const records = await this.terminals(place);
     if (!records.some((record) => record.sessionId === sessionId)) throw new RuntimeError('gone', 'There is no such terminal');
     return LocalTerminal.attach(this.host, sessionId);
+  }
+
+  private networkWarnings(): readonly string[] {
+    const network = this.networkFor(false);
+    if (network === 'none' || this.capabilities.ip !== null) return [];
+    return ['There is no `ip` (iproute2), so environments reach services of this machine that listen on more than loopback'];
   }
 
   private networkFor(soleUser: boolean): HostSpec['network'] {

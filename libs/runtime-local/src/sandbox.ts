@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { type ResourceLimits } from '@devpocket/runtime';
 import { MOST_PROCESSES } from './cgroup';
 import { type HostSpec } from './host-protocol';
@@ -31,7 +31,7 @@ const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 export const PROFILE = '/run/devpocket/profile';
 
 /** What each process is held to; without control groups more is. */
-export function processLimits({ memoryBytes, storageBytes }: ResourceLimits, grouped: boolean): readonly string[] {
+function processLimits({ memoryBytes, storageBytes }: ResourceLimits, grouped: boolean): readonly string[] {
   const memory = grouped ? [] : [`--data=${memoryBytes}`];
   return ['prlimit', '--core=0', `--nofile=${MOST_FILES}`, `--fsize=${storageBytes}`, ...memory, '--'];
 }
@@ -43,17 +43,37 @@ function countLimit(grouped: boolean): readonly string[] {
 
 export interface SandboxPlan {
   readonly bwrap: string;
+  /** Of iproute2; null: there is none. */
+  readonly ip: string | null;
   readonly spec: HostSpec;
-  /** As the sandbox's set-up sees it. */
   readonly workspace: string;
-  readonly asRoot: boolean;
-  /** In control groups. */
-  readonly grouped: boolean;
+  /** Of the environment's processes; null: the server is no root and they are this user's. */
+  readonly uid: number | null;
+  readonly groups: readonly string[];
+}
+
+/** The command that makes a sandbox and runs the startup commands in it. */
+export function sandboxCommand(plan: SandboxPlan): readonly string[] {
+  const { ip, spec, workspace, uid, groups } = plan;
+  const fence = isOutward(spec.network) && ip !== null ? ['/bin/sh', '-c', FENCE, ip, ...fencedOff(), '--'] : [];
+  const limits = processLimits(spec.resources, groups.length > 0);
+  if (uid === null)
+    return ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...limits, ...bwrapArguments(plan, fence)];
+  return [
+    ...['unshare', '--mount', ...(fence.length > 0 ? ['--net'] : []), '--propagation', 'private', '--'],
+    ...fence,
+    ...['/bin/sh', '-c', ROOT_SETUP, 'devpocket', workspace, String(uid), ...groups, '--'],
+    ...limits,
+    ...bwrapArguments({ ...plan, workspace: '/mnt/workspace' }, fence),
+  ];
 }
 
 /** bubblewrap's arguments, for one that runs as the environment's own user. */
-export function bwrapArguments({ bwrap, spec, workspace, asRoot, grouped }: SandboxPlan): readonly string[] {
+function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fence: readonly string[]): readonly string[] {
   const { memoryBytes } = spec.resources;
+  const asRoot = uid !== null;
+  const fencesItself = fence.length > 0 && !asRoot;
+  const hasNetwork = spec.network === 'host' || (fence.length > 0 && asRoot);
   const bind = (path: string): readonly string[] => (existsSync(path) ? ['--ro-bind', path, path] : []);
   return [
     bwrap,
@@ -63,7 +83,7 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot, grouped }: Sand
     '--unshare-ipc',
     '--unshare-uts',
     '--unshare-cgroup-try',
-    ...(spec.network === 'host' ? [] : ['--unshare-net']),
+    ...(hasNetwork ? [] : ['--unshare-net']),
     '--hostname',
     spec.name,
     '--info-fd',
@@ -107,8 +127,10 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot, grouped }: Sand
     '--chdir',
     '/workspace',
     '--new-session',
+    ...(fencesItself ? ['--cap-add', 'CAP_NET_ADMIN'] : []),
     '--clearenv',
-    ...countLimit(grouped),
+    ...(fencesItself ? [...fence, '/usr/bin/setpriv', '--inh-caps=-all', '--ambient-caps=-all', '--'] : []),
+    ...countLimit(groups.length > 0),
     '/bin/sh',
     '-c',
     INIT,
@@ -117,12 +139,40 @@ export function bwrapArguments({ bwrap, spec, workspace, asRoot, grouped }: Sand
   ];
 }
 
-/** slirp4netns answers name look-ups at an address of its own; the machine's resolver may listen on loopback only. */
-const SLIRP_RESOLVER = 'nameserver 10.0.2.3\n';
+/** slirp4netns and pasta answer name look-ups at an address of their own; the machine's resolver may listen on loopback only. */
+const RESOLVER = '10.0.2.3';
+/** Where clouds answer questions about the machine, credentials included. */
+const LINK_LOCAL = '169.254.0.0/16';
+
+function isOutward(network: HostSpec['network']): network is 'pasta' | 'slirp4netns' {
+  return network === 'pasta' || network === 'slirp4netns';
+}
+
+/** What an environment does not reach though it reaches the world: this machine by its other addresses. */
+function fencedOff(): readonly string[] {
+  return [LINK_LOCAL, ...ownAddresses()];
+}
+
+/** Also those of an interface that is down, which Node leaves out: they answer all the same. */
+function ownAddresses(): readonly string[] {
+  const read = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  const four = [...read('/proc/net/fib_trie').matchAll(/\|-- ([\d.]+)\n\s+\/32 host LOCAL/g)].map(([, address = '']) => address);
+  const six = [...read('/proc/net/if_inet6').matchAll(/^(\w{32}) \w+ \w+ 00 /gm)].map(([, digits = '']) =>
+    (digits.match(/.{4}/g) ?? []).join(':'),
+  );
+  return [...new Set([...four.filter((address) => !address.startsWith('127.')), ...six])];
+}
+
+/** Before anything of the user's runs, and with rights that nothing after it has: these routes stay. */
+const FENCE = `
+"$0" link set lo up
+while [ "$1" != -- ]; do "$0" route add unreachable "$1" 2>/dev/null; shift; done; shift
+exec "$@"
+`;
 
 function resolver(network: HostSpec['network']): readonly string[] {
   if (network === 'none') return [];
-  if (network === 'slirp4netns') return ['--ro-bind-data', String(FD.resolver), '/etc/resolv.conf'];
+  if (isOutward(network)) return ['--ro-bind-data', String(FD.resolver), '/etc/resolv.conf'];
   return existsSync('/etc/resolv.conf') ? ['--ro-bind', '/etc/resolv.conf', '/etc/resolv.conf'] : [];
 }
 
@@ -172,7 +222,7 @@ while :; do sleep 2147483; done
 `;
 
 /** Joins the groups, makes the workspace reachable for the environment's user in a mount namespace of its own, becomes that user. */
-export const ROOT_SETUP = `
+const ROOT_SETUP = `
 set -e
 workspace=$1; uid=$2; shift 2
 while [ "$1" != -- ]; do echo $$ > "$1"; shift; done
@@ -184,12 +234,12 @@ exec setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
 `;
 
 /** Joins the groups (they may be none), then becomes what follows. */
-export const JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"';
+const JOIN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1"; shift; done; shift; exec "$@"';
 
 /** What the sandbox's set-up reads, by descriptor: none is given that it does not read. */
 export function setUpTexts(spec: HostSpec, uid: number): readonly (readonly [number, string])[] {
   const { passwd, group } = accounts(uid);
-  const resolver = spec.network === 'slirp4netns' ? ([[FD.resolver, SLIRP_RESOLVER]] as const) : [];
+  const resolver = isOutward(spec.network) ? ([[FD.resolver, `nameserver ${RESOLVER}\n`]] as const) : [];
   return [
     [FD.passwd, passwd],
     [FD.group, group],
@@ -294,6 +344,8 @@ export function networkArguments(
       '--quiet',
       '--config-net',
       '--no-map-gw',
+      '--dns-forward',
+      RESOLVER,
       ...closed,
       '--userns',
       `${spaces}/user`,
