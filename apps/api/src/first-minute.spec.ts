@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { localDrivers, TestApi } from '../testing';
+import { SystemClock } from '@devpocket/kernel';
+import { FakeDriver } from '@testing/runtime';
+import { localDrivers, PASSWORD, TestApi } from '../testing';
 
 const CLI = resolve('dist/apps/cli/src/main.js');
 
@@ -70,5 +72,26 @@ describe('the first minute', () => {
     expect(faulty.code).toBe(2);
     expect(faulty.stderr).toMatch(/PORT must be a whole number/);
     expect(faulty.stderr).not.toMatch(/ at /);
+  });
+});
+
+describe('without a sandbox', () => {
+  it('the command line knows the rule of one account, beside a server and after it', async () => {
+    const clock = new SystemClock();
+    const api = new TestApi(() => [new FakeDriver({ clock, multiUser: false })]);
+    await api.start();
+    const embedded = { DATA_DIR: api.dataDir, DATABASE_NAME: api.database };
+    const url = process.env.MONGODB_URL;
+    const env = { ...embedded, ...(url ? { MONGODB_URL: url } : {}), DEVPOCKET_PASSWORD: PASSWORD };
+    const create = (name: string): Promise<Finished> =>
+      devpocket(['user', 'create', '--username', name, '--email', `${name}@example.com`], env);
+    try {
+      await api.user('only');
+      expect(await create('second')).toMatchObject({ code: 4, stdout: '' });
+      await api.running.stop('SIGTERM');
+      expect(await create('third')).toMatchObject({ code: 4, stdout: '' });
+    } finally {
+      await api.close();
+    }
   });
 });

@@ -40,7 +40,7 @@ export async function startServer(settings: Settings, drivers: () => readonly Ru
     app.useWebSocketAdapter(sockets);
     const runtimes = app.get(RuntimeRegistry);
     refuseExposure(settings.http, runtimes);
-    app.get(RegistrationGate).join(new RuntimeRegistrationPolicy(runtimes));
+    await app.get(RegistrationGate).join(new RuntimeRegistrationPolicy(runtimes));
     // Before the first background turn and the first request: unique indexes are what limits and names stand on.
     const connection = app.get<Connection>(getConnectionToken());
     await ensureIndexes(connection);

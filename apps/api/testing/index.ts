@@ -21,7 +21,7 @@ export interface Answer {
 export class TestApi {
   private server: RunningServer | null = null;
   readonly dataDir = mkdtempSync(join(tmpdir(), 'devpocket-api-'));
-  private readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+  readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
 
   constructor(
     private readonly drivers: (dataDir: string) => readonly RuntimeDriver[],

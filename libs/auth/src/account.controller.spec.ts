@@ -272,7 +272,7 @@ describe('the registration gate', () => {
   it.each(['sole', 'closed'] as const)('%s', async (admission) => {
     const gated = await AuthApp.start({ env: { DATA_DIR: tmpdir() } });
     try {
-      gated.app.get(RegistrationGate).join({ admission: () => Promise.resolve(admission) });
+      await gated.app.get(RegistrationGate).join({ admission: () => Promise.resolve(admission) });
       const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => gated.register(`first${n}`)));
       const refused = { status: 403, body: { code: 'registration_closed' } };
       const [welcome, rest] = [answers.filter(({ status }) => status === 201), answers.filter(({ status }) => status !== 201)];

@@ -16,6 +16,7 @@ import { LockoutRecord, LockoutSchema } from './lockout.schema';
 import { LockoutService } from './lockout.service';
 import { PasswordHasher } from './password-hasher';
 import { RefreshTokens } from './refresh-tokens';
+import { AdmissionRepository } from './admission.repository';
 import { RegistrationGate } from './registration-gate';
 import { RegistrationService } from './registration.service';
 import { RequestOrigins } from './request-origin';
@@ -62,6 +63,7 @@ import { TokenPairs } from './token-pairs';
     { provide: Authenticator, useExisting: SessionAuthenticator },
     BearerStrategy,
     Revocations,
+    AdmissionRepository,
     RegistrationGate,
     RegistrationService,
     SignInService,

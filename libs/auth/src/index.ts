@@ -1,3 +1,4 @@
+export { type Admission } from './admission.repository';
 export * from './auth.errors';
 export * from './auth.module';
 export * from './registration-gate';

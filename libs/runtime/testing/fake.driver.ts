@@ -39,6 +39,8 @@ export interface FakeOptions {
   readonly clock: Clock;
   /** Looks that a start takes; 1 by default. */
   readonly phases?: number;
+  /** Keeps users apart; true unless told. */
+  readonly multiUser?: boolean;
 }
 
 const PHASES = ['creating_volume', 'starting_container', 'running_startup'] as const;
@@ -80,7 +82,13 @@ export class FakeDriver extends RuntimeDriver {
   }
 
   open(): Promise<RuntimeReport> {
-    return Promise.resolve({ kind: 'local', summary: 'in memory, for tests', warnings: [], multiUser: true, exposable: true });
+    return Promise.resolve({
+      kind: 'local',
+      summary: 'in memory, for tests',
+      warnings: [],
+      multiUser: this.options.multiUser ?? true,
+      exposable: true,
+    });
   }
 
   close({ keepTerminals }: { readonly keepTerminals: boolean }): Promise<void> {
