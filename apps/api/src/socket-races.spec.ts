@@ -75,7 +75,7 @@ describe('sockets that come and go at the wrong moment', () => {
     eventually(() => Promise.resolve(conversation.messages.find((message) => message.type === type)));
   const alive = async (): Promise<unknown[]> => {
     const list = await user.client.request('GET', `/environments/${id}/terminals`);
-    return (Array.isArray(list) ? list : []).filter((one) => isRecord(one) && one.exit === null);
+    return (Array.isArray(list) ? (list as unknown[]) : []).filter((one) => isRecord(one) && one.exit === null);
   };
 
   it('leaves no shell behind for a client that went before it was open', async () => {
