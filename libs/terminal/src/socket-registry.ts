@@ -18,6 +18,8 @@ interface Open {
   expiresAt: Date | null;
   heardAt: number;
   pingedAt: number;
+  /** When output was last seen to wait for it. */
+  backedUpAt: number;
   /** Counts among its user's sockets. */
   admitted: boolean;
 }
@@ -60,6 +62,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       expiresAt: byTicket ? null : principal.expiresAt,
       heardAt: now,
       pingedAt: now,
+      backedUpAt: now,
       admitted: false,
     };
     this.open.add(entry);
@@ -115,8 +118,12 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       }
       // One whose input waits for a shell is not silent: it is not listened to.
       if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
-      const patience = socket.bufferedAmount > 0 ? this.settings.stallSeconds * 1000 : SILENT_MS;
-      if (now - entry.heardAt >= patience) socket.terminate();
+      const backedUp = socket.bufferedAmount > 0;
+      if (backedUp) entry.backedUpAt = now;
+      // Its pings come behind what it has to read.
+      const stalled = backedUp && now - entry.heardAt >= this.settings.stallSeconds * 1000;
+      const silent = now - Math.max(entry.heardAt, entry.backedUpAt) >= SILENT_MS;
+      if (stalled || silent) socket.terminate();
       else if (now - entry.pingedAt >= PING_MS && socket.readyState === socket.OPEN) {
         entry.pingedAt = now;
         socket.ping();
