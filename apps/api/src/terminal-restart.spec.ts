@@ -51,4 +51,14 @@ describe('a terminal on real shells', () => {
     expect([error, gaps]).toEqual([true, 0]);
     expect(printed.slice(printed.indexOf('END\r\n')).match(/\w+(?=\r\n)/g)).toEqual(['END', 'BACK']);
   });
+
+  it('takes a paste larger than every window, while its echo comes back', async () => {
+    const { terminal } = open();
+    const size = 6 * 1_048_576;
+    terminal.input("stty raw -echo; PS1=; echo BE''GIN; head -c " + String(size) + "; stty sane; echo EN''D\n");
+    await eventually(() => Promise.resolve(printed.includes('BEGIN')));
+    terminal.input('0123456789abcde\n'.repeat(size / 16));
+    await eventually(() => Promise.resolve(printed.includes('END')), 60_000);
+    expect(printed.slice(printed.indexOf('BEGIN\n') + 6, printed.indexOf('END')).length).toBe(size);
+  });
 });

@@ -17,6 +17,7 @@ const LOOK_MS = 20;
  */
 export class FrameIntake {
   private waiting = 0;
+  private alone = 0;
   private credit = BURST;
   private creditAt: number;
   private looking = false;
@@ -44,15 +45,21 @@ export class FrameIntake {
     this.socket.resume();
   }
 
+  /** So much is waiting that nothing is read, whatever it says. */
+  get backlogged(): boolean {
+    return this.waiting > MOST_WAITING_BYTES;
+  }
+
   /** Counts work as waiting until it is done. @param bytes of a frame; `all`: nothing else is read meanwhile */
   during(bytes: number | 'all', work: Promise<unknown>): void {
-    const cost = bytes === 'all' ? MOST_WAITING_BYTES + 1 : bytes + FRAME_COST;
-    this.waiting += cost;
-    this.review();
-    const done = (): void => {
-      this.waiting -= cost;
+    const [cost, alone] = bytes === 'all' ? [0, 1] : [bytes + FRAME_COST, 0];
+    const count = (sign: 1 | -1): void => {
+      this.waiting += sign * cost;
+      this.alone += sign * alone;
       this.review();
     };
+    count(1);
+    const done = (): void => count(-1);
     work.then(done, done);
   }
 
@@ -66,7 +73,7 @@ export class FrameIntake {
     const now = this.clock.millis();
     this.credit = Math.min(BURST, this.credit + ((now - this.creditAt) / 1000) * FRAMES_A_SECOND);
     this.creditAt = now;
-    const free = this.waiting <= MOST_WAITING_BYTES && socket.bufferedAmount <= MOST_UNREAD_BYTES && this.credit > 0;
+    const free = !this.backlogged && this.alone === 0 && socket.bufferedAmount <= MOST_UNREAD_BYTES && this.credit > 0;
     if (free && socket.isPaused) socket.resume();
     if (free) return;
     if (!socket.isPaused) socket.pause();

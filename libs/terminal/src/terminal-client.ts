@@ -18,6 +18,8 @@ export interface Outlet {
   /** @param sent called when the message has left this process */
   send(message: Readonly<Record<string, unknown>>, sent?: () => void): void;
   close(code: number, reason: string): void;
+  /** True while so much of its input waits for the shell that nothing is read from it: its acks stand behind. */
+  isDeaf(): boolean;
 }
 
 interface Farewell {
@@ -58,7 +60,12 @@ export class AttachedClient {
 
   /** Up to here the client is known to have the output: as it says itself, else as far as it left this process. */
   get confirmed(): number {
-    return this.acks ? this.acked : this.position;
+    return this.heedsAcks ? this.acked : this.position;
+  }
+
+  /** Waiting for an ack that waits for input that waits for the output to be taken would have no end. */
+  private get heedsAcks(): boolean {
+    return this.acks && !this.outlet.isDeaf();
   }
 
   send(message: Readonly<Record<string, unknown>>): void {
@@ -112,7 +119,7 @@ export class AttachedClient {
     while (!this.closed && this.position < this.ring.end && (all || !this.isFull())) {
       if (this.position < this.ring.start) this.skip();
       const room =
-        this.acks && !all ? Math.min(MOST_FRAME_BYTES, this.acked + ACK_WINDOW_BYTES - this.position) : MOST_FRAME_BYTES;
+        this.heedsAcks && !all ? Math.min(MOST_FRAME_BYTES, this.acked + ACK_WINDOW_BYTES - this.position) : MOST_FRAME_BYTES;
       const bytes = this.ring.slice(this.position, room);
       const tail = this.last && this.position + bytes.length === this.ring.end ? 0 : incompleteTail(bytes);
       if (tail === bytes.length) {
@@ -175,6 +182,6 @@ export class AttachedClient {
   }
 
   private isFull(): boolean {
-    return this.inSocket >= SOCKET_WINDOW_BYTES || (this.acks && this.position - this.acked >= ACK_WINDOW_BYTES);
+    return this.inSocket >= SOCKET_WINDOW_BYTES || (this.heedsAcks && this.position - this.acked >= ACK_WINDOW_BYTES);
   }
 }

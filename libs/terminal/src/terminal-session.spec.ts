@@ -12,6 +12,7 @@ class Phone {
   closed: number | null = null;
   private waiting: (() => void)[] = [];
   reads = true;
+  deaf = false;
   attachment: Attachment | null = null;
 
   outlet = {
@@ -23,6 +24,7 @@ class Phone {
     close: (code: number): void => {
       this.closed = code;
     },
+    isDeaf: (): boolean => this.deaf,
   };
 
   take(): void {
@@ -318,6 +320,19 @@ describe('a session', () => {
     expect(terminal.record().position).toBe(40 * 4096);
     slow.attachment?.client.ack(Number.MAX_SAFE_INTEGER);
     expect(slow.attachment?.client.acked).toBe(slow.attachment?.client.position);
+  });
+
+  it('waits for no ack of who cannot be heard, because its input waits for the shell', async () => {
+    const { clock, terminal, attach } = world(4 * 1_048_576);
+    const phone = new Phone();
+    attach(phone, { acks: true });
+    terminal.print(Buffer.alloc(1_048_576, 'x'));
+    await advance(clock, 100);
+    expect(phone.text).toHaveLength(262_144);
+    phone.deaf = true;
+    phone.attachment?.client.wake();
+    await advance(clock, 100);
+    expect(phone.text).toHaveLength(1_048_576);
   });
 
   it('says nothing before the welcome, also to one of another size', async () => {

@@ -78,7 +78,8 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   ): TerminalConnection | null {
     const { socket } = entry;
     const clientId = query.clientId ?? randomBytes(8).toString('hex');
-    const outlet = outletOf(socket);
+    const intake = new FrameIntake(socket, this.clock);
+    const outlet = outletOf(socket, intake);
     const attachment = session.attach({
       clientId,
       cols: query.cols,
@@ -114,7 +115,6 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     });
     socket.on('close', () => session.detach(client));
     session.begin(client);
-    const intake = new FrameIntake(socket, this.clock);
     return new TerminalConnection(entry, session, client, this.registry, intake, (error) => this.refuse(socket, error));
   }
 
@@ -176,6 +176,7 @@ class TerminalConnection {
       else if (seq !== null) this.client.send({ type: 'input_ack', seq });
     }, this.failed);
     this.intake.during(bytes.length, taken);
+    if (this.intake.backlogged) this.client.wake();
   }
 
   private renew(token: string): void {
@@ -193,7 +194,7 @@ class TerminalConnection {
   }
 }
 
-function outletOf(socket: WebSocket): Outlet {
+function outletOf(socket: WebSocket, intake: FrameIntake): Outlet {
   return {
     send: (message, sent) => {
       if (socket.readyState !== socket.OPEN) return;
@@ -206,5 +207,6 @@ function outletOf(socket: WebSocket): Outlet {
       });
     },
     close: (code, reason) => socket.close(code, reason),
+    isDeaf: () => intake.backlogged,
   };
 }
