@@ -1,4 +1,4 @@
-import { isRecord } from './rest-client';
+import { ApiError, isRecord } from './rest-client';
 
 /** The part of the browser's WebSocket that is used here; Node has the same. */
 export interface Socket {
@@ -21,7 +21,7 @@ export interface TerminalClientOptions {
   /** Where the server is, e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
   readonly environmentId: string;
-  /** Asked before each connection and each renewal. */
+  /** Asked before each connection and each renewal. Refused with an ApiError it ends the terminal; else it is asked again, as after any cut. */
   readonly token: () => Promise<string>;
   readonly cols: number;
   readonly rows: number;
@@ -31,7 +31,7 @@ export interface TerminalClientOptions {
   readonly after?: number;
   readonly clientId?: string;
   readonly openSocket?: (url: string, protocols: string[]) => Socket;
-  /** Milliseconds to wait before the n-th attempt in a row (from 1). */
+  /** Milliseconds to wait before the n-th attempt in a row (from 1), unless the server asks for more. */
   readonly backoff?: (attempt: number) => number;
   /** Attempts in a row after which it gives up; endless without it. */
   readonly attempts?: number;
@@ -74,13 +74,17 @@ export class TerminalClient {
   private seq: number | null;
   private replayUntil = 0;
   private acknowledged = 0;
-  private sent = 0;
+  /** Input bytes so far: typed, and of those taken by the server. */
+  private typed = 0;
+  private taken = 0;
   private pending: Pending[] = [];
   private size: { cols: number; rows: number };
   private exit: TerminalExitView | null = null;
   private refusal: string | null = null;
+  private retryAfter = 0;
   private attempt = 0;
   private welcomed = false;
+  private counted = false;
   private ended = false;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private renewal: ReturnType<typeof setInterval> | null = null;
@@ -104,15 +108,19 @@ export class TerminalClient {
 
   /** Bytes of input that no acknowledgement has come for yet. */
   get unacknowledged(): number {
-    return this.pending.length;
+    return this.typed - this.taken;
   }
 
   connect(): void {
     this.attempt += 1;
     this.refusal = null;
+    this.retryAfter = 0;
     this.options.token().then(
       (token) => this.open(token),
-      (error: unknown) => this.finish(4401, error instanceof Error ? error.message : String(error)),
+      (error: unknown) => {
+        if (error instanceof ApiError && error.status < 500 && error.status !== 429) this.finish(4401, error.message);
+        else this.closed(1006);
+      },
     );
   }
 
@@ -121,8 +129,8 @@ export class TerminalClient {
     for (let at = 0; at < text.length;) {
       const end = pieceEnd(text, at);
       const piece = text.slice(at, end);
-      this.sent += utf8Length(piece);
-      const pending = { text: piece, seq: this.sent };
+      this.typed += utf8Length(piece);
+      const pending = { text: piece, seq: this.typed };
       this.pending.push(pending);
       if (this.welcomed) this.send({ type: 'input', data: pending.text, seq: pending.seq });
       at = end;
@@ -192,7 +200,7 @@ export class TerminalClient {
         this.options.onGap?.(Number(message.bytes), seq);
         break;
       case 'input_ack':
-        this.pending = this.pending.filter((piece) => piece.seq > Number(seq));
+        this.took(Number(seq));
         break;
       case 'status':
         this.options.onStatus?.(String(message.status));
@@ -206,6 +214,7 @@ export class TerminalClient {
         break;
       case 'error':
         this.refusal = String(code);
+        if (typeof message.retry_after_ms === 'number') this.retryAfter = message.retry_after_ms;
         this.options.onError?.(String(code), String(message.message));
         break;
       default:
@@ -224,14 +233,24 @@ export class TerminalClient {
     this.replayUntil = Number(replay_until);
     this.attempt = 0;
     this.welcomed = true;
-    const taken = Number(input_seq);
-    // A client id that typed before: our count goes on from there.
-    if (this.sent < taken && this.pending.length === 0) this.sent = taken;
-    this.pending = this.pending.filter((piece) => piece.seq > taken);
+    if (!this.counted) this.countFrom(Number(input_seq));
+    this.took(Number(input_seq));
     for (const piece of this.pending) this.send({ type: 'input', data: piece.text, seq: piece.seq });
     if (message.cols !== this.size.cols || message.rows !== this.size.rows) this.send({ type: 'resize', ...this.size });
     this.renewal ??= setInterval(() => this.renew(), RENEW_EVERY_MS);
     this.options.onConnected?.(message);
+  }
+
+  /** A client id that typed before: its count goes on. Nothing has been sent before the first welcome. */
+  private countFrom(before: number): void {
+    this.counted = true;
+    this.typed += before;
+    this.pending = this.pending.map(({ text, seq }) => ({ text, seq: seq + before }));
+  }
+
+  private took(seq: number): void {
+    this.taken = Math.max(this.taken, seq);
+    this.pending = this.pending.filter((piece) => piece.seq > seq);
   }
 
   private acknowledge(seq: number): void {
@@ -258,7 +277,7 @@ export class TerminalClient {
     }
     this.options.onDisconnected?.(code);
     const wait = this.options.backoff?.(this.attempt + 1) ?? Math.min(5_000, 100 * 2 ** this.attempt) * (0.5 + Math.random() / 2);
-    this.retry = setTimeout(() => this.connect(), wait);
+    this.retry = setTimeout(() => this.connect(), Math.max(wait, this.retryAfter));
   }
 
   private finish(code: number, error: string | null): void {
