@@ -137,6 +137,19 @@ describe('every answer', () => {
     expect(JSON.stringify(answer.body)).toContain(`"field":"${field}`);
   });
 
+  it.each([
+    ['POST', '/environments', { name: 'a', template: null }, 'template', 'is_string'],
+    ['POST', '/environments', { name: 'a', template: 'ubuntu', auto_stop_minutes: '5' }, 'auto_stop_minutes', 'is_int'],
+    ['POST', '/environments', { name: 'a', template: 'ubuntu', resources: { cpu: 1 } }, 'resources.cpu', 'is_string'],
+    ['POST', '/environments/0123456789abcdef01234567/keepalive', { minutes: '5' }, 'minutes', 'is_int'],
+    ['GET', '/environments?limit=abc', undefined, 'limit', 'is_int'],
+    ['GET', '/environments/0123456789abcdef01234567/logs?lines=1.5', undefined, 'lines', 'is_int'],
+  ])('%s %s tells a value of another type as that: %j', async (method, path, body, field, code) => {
+    const { token } = await api.user(`type_${field.length}_${code}_${path.length}`);
+    const answer = await api.call(method, path, { token, body });
+    expect([answer.status, answer.body]).toMatchObject([422, { errors: [{ field, code }] }]);
+  });
+
   it('carries the caller’s request id when it is well-formed', async () => {
     const good = await api.call('GET', '//health', { headers: { 'x-request-id': 'abc.1_2-3' } });
     expect(good.headers.get('x-request-id')).toBe('abc.1_2-3');

@@ -5,8 +5,8 @@ import { IsBase64, IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Max, Ma
 
 export class CreateClusterDto {
   @ApiProperty({ type: 'string', minLength: 1, maxLength: 100 })
-  @IsString()
   @Length(1, 100)
+  @IsString()
   name!: string;
 
   @ApiProperty({ type: 'string', enum: REGIONS })
@@ -14,20 +14,20 @@ export class CreateClusterDto {
   region!: Region;
 
   @ApiProperty({ type: 'string', format: 'byte', writeOnly: true, description: 'The kubeconfig as base64' })
-  @IsString()
   @IsBase64({}, { context: { code: 'invalid_kube_config' } })
+  @IsString()
   kube_config!: string;
 
   @ApiPropertyOptional({ type: 'string', maxLength: 500 })
   @IsOptional()
-  @IsString()
   @MaxLength(500)
+  @IsString()
   endpoint?: string;
 
   @ApiPropertyOptional({ type: 'string', maxLength: 500 })
   @IsOptional()
-  @IsString()
   @MaxLength(500)
+  @IsString()
   description?: string;
 
   @ApiPropertyOptional({ type: 'boolean' })
@@ -37,9 +37,9 @@ export class CreateClusterDto {
 
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100000 })
   @IsOptional()
-  @IsInt()
   @Min(1)
   @Max(100_000)
+  @IsInt()
   max_environments?: number;
 }
 

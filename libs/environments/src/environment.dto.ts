@@ -30,20 +30,20 @@ const given = (_object: unknown, value: unknown): boolean => value !== undefined
 export class ResourcesInput {
   @ApiPropertyOptional({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
   @ValidateIf(given)
-  @IsString()
   @MaxLength(32)
+  @IsString()
   cpu?: string;
 
   @ApiPropertyOptional({ type: 'string', example: '1Gi' })
   @ValidateIf(given)
-  @IsString()
   @MaxLength(32)
+  @IsString()
   memory?: string;
 
   @ApiPropertyOptional({ type: 'string', example: '5Gi' })
   @ValidateIf(given)
-  @IsString()
   @MaxLength(32)
+  @IsString()
   storage?: string;
 }
 
@@ -53,27 +53,27 @@ export class CreateEnvironmentDto {
   name!: string;
 
   @ApiProperty({ type: 'string', example: 'ubuntu' })
-  @IsString()
   @Length(1, 50)
+  @IsString()
   template!: string;
 
   @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true })
   @IsOptional()
-  @IsString()
   @MaxLength(500)
+  @IsString()
   description?: string | null;
 
   @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true, description: 'Only for the template `custom`' })
   @IsOptional()
-  @IsString()
   @Length(1, 500)
+  @IsString()
   image?: string | null;
 
   @ApiPropertyOptional({ type: ResourcesInput })
   @ValidateIf(given)
-  @IsObject()
   @ValidateNested()
   @Type(() => ResourcesInput)
+  @IsObject()
   resources?: ResourcesInput;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'At most 100, 32 KiB in all' })
@@ -89,9 +89,9 @@ export class CreateEnvironmentDto {
 
   @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true, description: 'Null: the plan’s; 0: never (plan admin)' })
   @IsOptional()
-  @IsInt()
   @Min(0)
   @Max(100_000)
+  @IsInt()
   auto_stop_minutes?: number | null;
 }
 
@@ -103,15 +103,15 @@ export class ChangeEnvironmentDto {
 
   @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true })
   @IsOptional()
-  @IsString()
   @MaxLength(500)
+  @IsString()
   description?: string | null;
 
   @ApiPropertyOptional({ type: ResourcesInput })
   @ValidateIf(given)
-  @IsObject()
   @ValidateNested()
   @Type(() => ResourcesInput)
+  @IsObject()
   resources?: ResourcesInput;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'Replaces all' })
@@ -122,17 +122,17 @@ export class ChangeEnvironmentDto {
 
   @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true })
   @IsOptional()
-  @IsInt()
   @Min(0)
   @Max(100_000)
+  @IsInt()
   auto_stop_minutes?: number | null;
 }
 
 export class KeepAliveDto {
   @ApiProperty({ type: 'integer', minimum: 1, maximum: 240 })
-  @IsInt()
   @Min(1)
   @Max(240)
+  @IsInt()
   minutes!: number;
 }
 
@@ -144,8 +144,8 @@ export class EnvironmentQuery extends PageQuery {
 
   @ApiPropertyOptional({ type: 'string' })
   @IsOptional()
-  @IsString()
   @MaxLength(50)
+  @IsString()
   template?: string;
 }
 
@@ -153,9 +153,9 @@ export class MetricsQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 168, default: 24 })
   @IsOptional()
   @ToInteger()
-  @IsInt()
   @Min(1)
   @Max(168)
+  @IsInt()
   hours?: number;
 }
 
@@ -163,9 +163,9 @@ export class LogsQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 1000, default: 100 })
   @IsOptional()
   @ToInteger()
-  @IsInt()
   @Min(1)
   @Max(1000)
+  @IsInt()
   lines?: number;
 
   @ApiPropertyOptional({ type: 'string', format: 'date-time' })
@@ -188,8 +188,8 @@ export class TicketRequestDto {
   @ApiPropertyOptional({ type: 'string', nullable: true, description: 'Needed for `terminal` and `logs`' })
   @IsOptional()
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
-  @IsString()
   @MaxLength(64)
+  @IsString()
   environment_id?: string | null;
 }
 

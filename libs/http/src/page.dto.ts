@@ -22,15 +22,15 @@ export class PageQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 50 })
   @IsOptional()
   @ToInteger()
-  @IsInt({ message: 'limit must be a whole number from 1 to 100' })
   @Min(1, { message: 'limit must be a whole number from 1 to 100' })
   @Max(100, { message: 'limit must be a whole number from 1 to 100' })
+  @IsInt({ message: 'limit must be a whole number from 1 to 100' })
   limit?: number;
 
   @ApiPropertyOptional({ type: 'string', description: 'Where the page before ended; from its `Link` header' })
   @IsOptional()
-  @IsString()
   @MaxLength(128)
+  @IsString()
   cursor?: string;
 
   toRequest(): PageRequest {

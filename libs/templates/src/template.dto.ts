@@ -6,8 +6,8 @@ import { type Template, TEMPLATE_STATUSES, type TemplateStatus } from './templat
 export class TemplateQuery extends PageQuery {
   @ApiPropertyOptional({ type: 'string' })
   @IsOptional()
-  @IsString()
   @MaxLength(50)
+  @IsString()
   category?: string;
 
   @ApiPropertyOptional({ type: 'string', enum: TEMPLATE_STATUSES })
