@@ -77,7 +77,7 @@ export class LocalDriver extends RuntimeDriver {
         ? `environments are sandboxes on this machine, ${why}; network: ${this.networkFor(true)}`
         : `environments are PLAIN PROCESSES of this machine's user, ${why}`,
       warnings: sandboxed
-        ? this.networkWarnings()
+        ? []
         : [
             `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt slirp4netns`,
           ],
@@ -160,27 +160,30 @@ export class LocalDriver extends RuntimeDriver {
   }
 
   async *logs(place: Place, query: LogQuery, signal: AbortSignal): AsyncIterable<LogEvent> {
-    const reader = new LogReader(this.layout.log(place.environmentId));
+    const { since, lines, follow } = query;
     const from = query.after === null ? null : Number(query.after);
-    const all = reader.next(from === null && query.since === null ? query.lines : Infinity);
-    if (from !== null && (!Number.isInteger(from) || from < 0 || from > (all.at(-1)?.number ?? 0)))
+    const reader = new LogReader(this.layout.log(place.environmentId));
+    const wanted: LogLine[] = [];
+    let incarnation = 0;
+    for await (const slice of reader.news()) {
+      incarnation = slice.at(-1)?.incarnation ?? incarnation;
+      wanted.push(
+        ...slice.filter(({ number, timestamp }) => (from === null || number > from) && (since === null || timestamp >= since)),
+      );
+      if (from === null) wanted.splice(0, wanted.length - lines);
+    }
+    if (from !== null && (!Number.isInteger(from) || from < 0 || from > reader.last))
       throw new RuntimeError('invalid', 'Not a cursor of these logs');
-    const { since } = query;
-    const wanted = all.filter(
-      ({ number, timestamp }) => (from === null || number > from) && (since === null || timestamp >= since),
-    );
-    const shown = from === null ? wanted.slice(-query.lines) : query.follow ? wanted : wanted.slice(0, query.lines);
-    for (const line of shown) yield toEvent(line);
-    if (!query.follow) return;
+    for (const line of from === null || follow ? wanted : wanted.slice(0, lines)) yield toEvent(line);
+    if (!follow) return;
     yield { type: 'caught_up' };
-    let last = all.at(-1)?.number ?? 0;
-    let incarnation = all.at(-1)?.incarnation ?? 0;
     while (!signal.aborted) {
-      for (const line of reader.next().filter(({ number }) => number > last)) {
-        if (line.incarnation !== incarnation && incarnation !== 0) yield { type: 'restarted' };
-        ({ incarnation } = line);
-        last = line.number;
-        yield toEvent(line);
+      for await (const slice of reader.news()) {
+        for (const line of slice) {
+          if (line.incarnation !== incarnation && incarnation !== 0) yield { type: 'restarted' };
+          ({ incarnation } = line);
+          yield toEvent(line);
+        }
       }
       await delay(FOLLOW_MS, undefined, { signal }).catch(() => undefined); // an abort ends the loop
     }
@@ -204,12 +207,6 @@ export class LocalDriver extends RuntimeDriver {
     const records = await this.terminals(place);
     if (!records.some((record) => record.sessionId === sessionId)) throw new RuntimeError('gone', 'There is no such terminal');
     return LocalTerminal.attach(this.host, sessionId);
-  }
-
-  private networkWarnings(): readonly string[] {
-    const network = this.networkFor(false);
-    if (network === 'none' || this.capabilities.ip !== null) return [];
-    return ['There is no `ip` (iproute2), so environments reach services of this machine that listen on more than loopback'];
   }
 
   private networkFor(soleUser: boolean): HostSpec['network'] {

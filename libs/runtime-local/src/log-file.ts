@@ -1,9 +1,11 @@
+import { hasCode } from '@devpocket/kernel';
 import { type LogEntry, type LogLevel, type LogSource } from '@devpocket/runtime';
-import { appendFileSync, closeSync, existsSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 
 /** A line is cut here (contract §6). */
 export const MOST_LINE_BYTES = 16_384;
-/** When the current file is this large it becomes the previous one: the last 1–2 MiB are kept. */
+/** The last 1–2 MiB are kept. */
 const ROTATE_BYTES = 1_048_576;
 
 interface StoredLine {
@@ -27,12 +29,16 @@ const previous = (file: string): string => `${file}.1`;
 export class LogWriter {
   private next: number;
 
-  /** @param onFault hears of lines that could not be written: a full disk costs lines, never the process */
+  /**
+   * @param onFault hears of lines that could not be written: a full disk costs lines, never the process
+   * @param rotateBytes when the current file is this large it becomes the previous one
+   */
   constructor(
     private readonly file: string,
     private readonly onFault: (error: unknown) => void,
+    private readonly rotateBytes = ROTATE_BYTES,
   ) {
-    this.next = (new LogReader(file).next().at(-1)?.number ?? 0) + 1;
+    this.next = (lastNumber(file) ?? lastNumber(previous(file)) ?? 0) + 1;
   }
 
   append(source: LogSource, level: LogLevel, incarnation: number, ...messages: readonly string[]): void {
@@ -51,7 +57,7 @@ export class LogWriter {
       return JSON.stringify(line) + '\n';
     });
     try {
-      if (existsSync(this.file) && statSync(this.file).size > ROTATE_BYTES) renameSync(this.file, previous(this.file));
+      if (existsSync(this.file) && statSync(this.file).size > this.rotateBytes) renameSync(this.file, previous(this.file));
       appendFileSync(this.file, stored.join(''), { mode: 0o600 });
     } catch (error) {
       this.onFault(error);
@@ -68,61 +74,80 @@ export function cutLine(message: string): { readonly text: string; readonly cut:
   return { text: bytes.toString('utf8', 0, end), cut: true };
 }
 
-/** Reads every kept line, oldest first, and then what is added. A line that a crash cut is left out. */
+const SLICE_BYTES = 65_536;
+const NEWLINE = 10;
+
+/** Reads a log on from where it stopped, a slice at a time: a long log delays nobody else. */
 export class LogReader {
+  /** Number of the newest line that was read. */
+  last = 0;
   private inode = 0;
   private offset = 0;
 
   constructor(private readonly file: string) {}
 
-  /** Costs next to nothing while there is nothing new. @param most the last so many are enough, of each file */
-  next(most = Infinity): readonly LogLine[] {
-    const now = statSync(this.file, { throwIfNoEntry: false });
-    if (!now || (now.ino === this.inode && now.size === this.offset)) return [];
-    if (now.ino === this.inode && now.size > this.offset) return this.read(this.file, most);
-    const rotated = statSync(previous(this.file), { throwIfNoEntry: false });
-    if (rotated?.ino !== this.inode) this.offset = 0;
-    const lines = rotated ? this.read(previous(this.file), most) : [];
-    this.inode = now.ino;
-    this.offset = 0;
-    return [...lines, ...this.read(this.file, most)];
+  /** What has come since the last call; at first every kept line, oldest first. A line that a crash cut is left out. */
+  async *news(): AsyncGenerator<readonly LogLine[]> {
+    // In this order a rotation in between shows the same file twice rather than none.
+    const current = await openIfThere(this.file);
+    const older = await openIfThere(previous(this.file));
+    try {
+      const inode = current ? (await current.stat()).ino : 0;
+      if (older && inode !== this.inode) {
+        // It was rotated, or this is the first look.
+        if ((await older.stat()).ino !== this.inode) this.offset = 0;
+        yield* this.rest(older);
+      }
+      if (inode !== this.inode) this.offset = 0;
+      this.inode = inode;
+      if (current) yield* this.rest(current);
+    } finally {
+      await older?.close();
+      await current?.close();
+    }
   }
 
-  private read(file: string, most: number): readonly LogLine[] {
-    const text = readFrom(file, this.offset);
-    const whole = text.subarray(0, text.lastIndexOf('\n') + 1);
-    this.offset += whole.length;
-    return whole.toString('utf8').split('\n').slice(0, -1).slice(-most).flatMap(parse);
+  private async *rest(handle: FileHandle): AsyncGenerator<readonly LogLine[]> {
+    let begun = Buffer.alloc(0);
+    for (;;) {
+      const slice = Buffer.allocUnsafe(SLICE_BYTES);
+      const { bytesRead } = await handle.read(slice, 0, SLICE_BYTES, this.offset + begun.length);
+      if (bytesRead === 0) return; // a line that is still being written is read next time
+      const bytes = Buffer.concat([begun, slice.subarray(0, bytesRead)]);
+      const end = bytes.lastIndexOf(NEWLINE) + 1;
+      begun = bytes.subarray(end);
+      this.offset += end;
+      const lines = bytes.toString('utf8', 0, end).split('\n').flatMap(parse);
+      const fresh = lines.filter(({ number }) => number > this.last);
+      this.last = fresh.at(-1)?.number ?? this.last;
+      if (fresh.length > 0) yield fresh;
+    }
   }
 }
 
-function readFrom(file: string, offset: number): Buffer {
-  const fd = openSync(file, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(Math.max(0, fstatSync(fd).size - offset));
-    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, offset));
-  } finally {
-    closeSync(fd);
+function openIfThere(file: string): Promise<FileHandle | null> {
+  return open(file).catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return null;
+    throw error;
+  });
+}
+
+function lastNumber(file: string): number | null {
+  if (!existsSync(file)) return null;
+  const lines = readFileSync(file, 'utf8').split('\n');
+  for (let at = lines.length - 1; at >= 0; at -= 1) {
+    const [line] = parse(lines[at] ?? '');
+    if (line) return line.number;
   }
+  return null;
 }
 
 function parse(text: string): readonly LogLine[] {
   if (text === '') return [];
   try {
-    const line = JSON.parse(text) as StoredLine;
-    return [
-      {
-        type: 'log',
-        timestamp: new Date(line.t),
-        level: line.l,
-        message: line.m,
-        truncated: line.c === true,
-        source: line.s,
-        cursor: String(line.n),
-        incarnation: line.i,
-        number: line.n,
-      },
-    ];
+    const { n, t, l, s, i, m, c } = JSON.parse(text) as StoredLine;
+    const entry = { type: 'log', timestamp: new Date(t), level: l, message: m, truncated: c === true, source: s } as const;
+    return [{ ...entry, cursor: String(n), incarnation: i, number: n }];
   } catch {
     return [];
   }
