@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SystemClock } from '@devpocket/kernel';
@@ -72,6 +72,18 @@ describe('the first minute', () => {
     expect(faulty.code).toBe(2);
     expect(faulty.stderr).toMatch(/PORT must be a whole number/);
     expect(faulty.stderr).not.toMatch(/ at /);
+  });
+
+  it.each([
+    ['an address that is none', ['try', '--url', 'nonsense'], {}, /--url must be the address of a server/],
+    ['an account file that is none', ['try', '--url', 'http://127.0.0.1:1'], {}, /holds no account/],
+    ['a DATA_DIR that cannot be', ['user', 'list'], { DATA_DIR: join(__filename, 'below') }, /ENOTDIR/],
+    ['a missing argument', ['attach'], {}, /missing required argument/],
+  ] as const)('ends with 2 for %s', async (_what, args, more, said) => {
+    writeFileSync(join(env.DATA_DIR, 'try-127.0.0.1_1.json'), '{');
+    const { code, stderr } = await devpocket(args, { ...env, ...more });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(said)]);
+    expect(stderr).not.toMatch(/ {4}at /);
   });
 });
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { UserError } from './user-error';
 
 /** The account that `devpocket try` made on one server. */
 export interface LocalAccount {
@@ -30,7 +31,9 @@ export class AccountFile {
       if (hasCode(error, 'ENOENT')) return null;
       throw error;
     }
-    return JSON.parse(text) as LocalAccount;
+    const account = parse(text);
+    if (!account) throw new UserError(`${this.file} holds no account. Remove it, and \`try\` makes a new one`, 2);
+    return account;
   }
 
   write(account: LocalAccount): void {
@@ -38,6 +41,16 @@ export class AccountFile {
     const draft = `${this.file}.${process.pid}`;
     writeFileSync(draft, JSON.stringify(account), { mode: 0o600, flush: true });
     renameSync(draft, this.file);
+  }
+}
+
+function parse(text: string): LocalAccount | null {
+  try {
+    const { username, email, password } = JSON.parse(text) as Record<keyof LocalAccount, unknown>;
+    if (typeof username !== 'string' || typeof email !== 'string' || typeof password !== 'string') return null;
+    return { username, email, password };
+  } catch {
+    return null;
   }
 }
 

@@ -1,5 +1,13 @@
 import { loadSettings, type Settings } from '@devpocket/config';
 import { Injectable } from '@nestjs/common';
+import { UserError } from './user-error';
+
+/** @throws UserError for what is no address of a server */
+export function checkedUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol)) return text;
+  throw new UserError(`--url must be the address of a server, as http://127.0.0.1:8000; given: ${text}`, 2);
+}
 
 /** The settings, read when a command first needs them: `--help` works beside a broken configuration. */
 @Injectable()

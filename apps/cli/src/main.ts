@@ -2,6 +2,8 @@ import { CommandFactory } from 'nest-commander';
 import { CliModule } from './cli.module';
 import { tell } from './user-error';
 
+const BAD_INPUT = 2;
+
 function fail(error: unknown): void {
   const told = tell(error);
   process.stderr.write(
@@ -20,10 +22,14 @@ async function main(): Promise<void> {
   await app.close();
 }
 
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    fail(error);
+let ended = false;
+// Commander ends the process by itself, with 1, for a command line that it cannot read.
+process.on('exit', (code) => {
+  if (!ended && code === 1) process.exitCode = BAD_INPUT;
+});
+main()
+  .catch(fail)
+  .finally(() => {
+    ended = true;
     process.exit();
-  },
-);
+  });

@@ -1,6 +1,6 @@
 import { SettingsError } from '@devpocket/config';
 import { ApiError } from '@devpocket/client';
-import { DomainError, type ErrorKind } from '@devpocket/kernel';
+import { DomainError, type ErrorKind, hasCode } from '@devpocket/kernel';
 
 /** Something that the person at the keyboard can mend: told in a sentence, without a stack trace. */
 export class UserError extends Error {
@@ -29,6 +29,9 @@ const EXIT_CODE: Readonly<Record<ErrorKind, number>> = {
   internal: 70,
 };
 
+/** A DATA_DIR that cannot be used. */
+const FILE_FAULTS = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOSPC'];
+
 export interface Told {
   readonly message: string;
   readonly exitCode: number;
@@ -47,6 +50,7 @@ export function tell(error: unknown): Told | null {
     const fields = error.errors.map(({ field, message }) => `\n  ${field} ${message}`).join('');
     return { message: error.message + fields, exitCode: EXIT_CODE[error.kind] };
   }
+  if (error instanceof Error && FILE_FAULTS.some((code) => hasCode(error, code))) return { message: error.message, exitCode: 2 };
   if (error instanceof Error && (error.name === 'FolderLockedError' || error.name.startsWith('Mongo')))
     return { message: error.message, exitCode: 5 };
   return null;

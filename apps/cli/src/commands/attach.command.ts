@@ -2,7 +2,7 @@ import { RestClient } from '@devpocket/client';
 import { Command, CommandRunner, Option } from 'nest-commander';
 import { AccountFile } from '../account-file';
 import { attachTerminal } from '../attach-terminal';
-import { CliSettings } from '../cli-settings';
+import { checkedUrl, CliSettings } from '../cli-settings';
 import { UserError } from '../user-error';
 import { reachable } from './try.command';
 
@@ -36,7 +36,7 @@ export class AttachCommand extends CommandRunner {
 
   @Option({ flags: '--url <url>', description: 'where the server is (default: this machine, PORT)' })
   url(value: string): string {
-    return value;
+    return checkedUrl(value);
   }
 
   @Option({

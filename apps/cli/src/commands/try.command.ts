@@ -3,7 +3,7 @@ import { Command, CommandRunner, Option } from 'nest-commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AccountFile, type LocalAccount, newLocalAccount } from '../account-file';
 import { attachTerminal } from '../attach-terminal';
-import { CliSettings } from '../cli-settings';
+import { checkedUrl, CliSettings } from '../cli-settings';
 import { UserError } from '../user-error';
 
 interface TryOptions {
@@ -30,7 +30,7 @@ export class TryCommand extends CommandRunner {
 
   @Option({ flags: '--url <url>', description: 'where the server is (default: this machine, PORT)' })
   url(value: string): string {
-    return value;
+    return checkedUrl(value);
   }
 
   @Option({ flags: '--template <name>', description: 'template of a new environment (default: ubuntu)' })
