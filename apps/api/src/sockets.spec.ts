@@ -2,7 +2,9 @@ import { isRecord } from '@devpocket/client';
 import { SystemClock } from '@devpocket/kernel';
 import { FakeDriver } from '@testing/runtime';
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { type ClientOptions } from 'ws';
 import { eventually, type Talk, talk as talkTo, TestApi, type TestUser } from '../testing';
 
@@ -59,6 +61,29 @@ describe('the WebSocket edge', () => {
     const conversation = connect();
     expect(await conversation.over).toBe(code);
     if (error !== null) expect(conversation.messages).toEqual([expect.objectContaining({ type: 'error', code: error })]);
+  });
+
+  it.each([
+    ['an unknown path', `/api/v1/ws/nothing/x`, {}, 404, 'not_found'],
+    ['bearer alone', `/api/v1/ws/terminal/x`, { 'Sec-WebSocket-Protocol': 'bearer.x' }, 400, 'malformed_request'],
+    ['another version', `/api/v1/ws/terminal/x`, { 'Sec-WebSocket-Version': '12' }, 400, 'malformed_request'],
+    ['no key', `/api/v1/ws/terminal/x`, { 'Sec-WebSocket-Key': '' }, 400, 'malformed_request'],
+  ] as const)('answers an upgrade that it does not take as any request: %s', async (_what, path, own, status, code) => {
+    const key = Buffer.alloc(16).toString('base64');
+    const usual = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': key };
+    const asked = request(`${api.url}${path}`, { headers: { ...usual, ...own, 'X-Request-Id': 'mine' } }).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    expect([response.statusCode, response.headers['content-type']]).toEqual([status, 'application/problem+json']);
+    expect(response.headers['x-request-id']).toBe('mine');
+    expect(JSON.parse(await text(response))).toMatchObject({ type: 'about:blank', status, code, request_id: 'mine' });
+  });
+
+  it('tells the id of a request that becomes a socket', async () => {
+    const conversation = talk(terminal(), [], { headers: { 'x-request-id': 'mine' } });
+    const [response] = (await once(conversation.socket, 'upgrade')) as [IncomingMessage];
+    expect(response.headers['x-request-id']).toBe('mine');
+    conversation.socket.close();
+    await conversation.over;
   });
 
   it("refuses another user's environment as an absent one", async () => {

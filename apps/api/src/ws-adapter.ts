@@ -1,11 +1,22 @@
 import { Authenticator, type CredentialRef, type Principal } from '@devpocket/access';
 import { HttpSettings, RateLimitSettings } from '@devpocket/config';
-import { CLOSE, CLOSE_CODE, closeWithError, EdgeLimiter, type EdgeSocket, MINUTE_MS, toDomainError } from '@devpocket/http';
+import {
+  CLOSE,
+  CLOSE_CODE,
+  closeWithError,
+  EdgeLimiter,
+  type EdgeSocket,
+  MINUTE_MS,
+  rateLimited,
+  requestIdOf,
+  toDomainError,
+  toProblem,
+} from '@devpocket/http';
 import { DomainError, isId } from '@devpocket/kernel';
-import { Counters, type Hit, type TicketPurpose, Tickets } from '@devpocket/shared-state';
+import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server } from 'node:http';
 import { type Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { selectProtocol } from './ws-protocol';
@@ -15,6 +26,7 @@ const FRAME_BYTES = 1_048_576;
 const USER_HANDSHAKES = 60;
 const FOREIGN_ORIGIN = 'origin_not_allowed';
 const ADDRESS_HANDSHAKES = 100;
+const NOTHING_SPOKEN = 'Offer the subprotocol devpocket.v1.json, beside a bearer item too, or none';
 
 /** One gateway's path, with its `:id`. */
 interface Route {
@@ -44,16 +56,14 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     const purpose: TicketPurpose = path.includes('/terminal/') ? 'terminal' : 'logs';
     const gateway = new EventEmitter();
     if (this.routes.length === 0) this.listen();
-    this.routes.push({
-      pattern: new RegExp(`^${path.replace('/:id', '/([^/]+)')}/?$`),
-      purpose,
-      sockets: new WebSocketServer({
-        noServer: true,
-        maxPayload: purpose === 'terminal' ? TERMINAL_FRAME_BYTES : FRAME_BYTES,
-        handleProtocols: (offered) => selectProtocol([...offered]) ?? false,
-      }),
-      gateway,
+    const sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: purpose === 'terminal' ? TERMINAL_FRAME_BYTES : FRAME_BYTES,
+      handleProtocols: (offered) => selectProtocol([...offered]) ?? false,
     });
+    sockets.on('headers', (headers, request) => headers.push(`X-Request-Id: ${idOf(request)}`));
+    sockets.on('wsClientError', ({ message }, stream, request) => reject(request, stream, malformed(message)));
+    this.routes.push({ pattern: new RegExp(`^${path.replace('/:id', '/([^/]+)')}/?$`), purpose, sockets, gateway });
     return gateway;
   }
 
@@ -97,29 +107,29 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     server.shouldUpgradeCallback = ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket';
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       stream.on('error', () => stream.destroy());
-      this.upgrade(request, stream, head).catch(() => reject(stream, 500));
+      this.upgrade(request, stream, head).catch((error: unknown) => reject(request, stream, toDomainError(error, false)));
     });
   }
 
   private async upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
     const url = URL.parse(request.url ?? '/', 'http://relative');
     const route = url && this.routes.find(({ pattern }) => pattern.test(url.pathname));
-    if (!route) return reject(stream, (await this.overAddressLimit(request)) ? 429 : 404);
-    if (this.closing) return reject(stream, 503);
+    if (!route) return reject(request, stream, (await this.overAddressLimit(request)) ?? DomainError.notFound('Path'));
+    if (this.closing) return reject(request, stream, stopping());
     const offered = (request.headers['sec-websocket-protocol'] ?? '')
       .split(',')
       .map((item) => item.trim())
       .filter(Boolean);
     if (offered.length > 0 && selectProtocol(offered) === null)
-      return reject(stream, (await this.overAddressLimit(request)) ? 429 : 400);
+      return reject(request, stream, (await this.overAddressLimit(request)) ?? malformed(NOTHING_SPOKEN));
     const environmentId = decode(route.pattern.exec(url.pathname)?.[1] ?? '');
     const checked = await this.check(request, url.searchParams, offered, route.purpose, environmentId);
     // A caller without a good credential counts for its address, and over the limit is not worth a handshake.
     if (checked instanceof DomainError && (checked.kind === 'unauthenticated' || checked.code === FOREIGN_ORIGIN)) {
       const over = await this.overAddressLimit(request);
-      if (over) return reject(stream, 429, { 'Retry-After': String(Math.ceil(over.resetMs / 1000)) });
+      if (over) return reject(request, stream, over);
     }
-    if (this.closing) return reject(stream, 503);
+    if (this.closing) return reject(request, stream, stopping());
     route.sockets.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
       if (checked instanceof DomainError) refuse(socket, checked);
@@ -186,11 +196,11 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
       });
   }
 
-  private async overAddressLimit(request: IncomingMessage): Promise<Hit | null> {
+  private async overAddressLimit(request: IncomingMessage): Promise<DomainError | null> {
     if (!this.app.get(RateLimitSettings).enabled) return null;
     const address = this.app.get(EdgeLimiter).addressKeyOf(request);
     const hit = await this.app.get(Counters).hit(`handshake-address:${address}`, ADDRESS_HANDSHAKES, MINUTE_MS);
-    return hit.allowed ? null : hit;
+    return hit.allowed ? null : rateLimited(hit);
   }
 }
 
@@ -198,14 +208,24 @@ function refuse(socket: WebSocket, error: DomainError): void {
   closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
 }
 
-function reject(stream: Duplex, status: number, headers: Readonly<Record<string, string>> = {}): void {
-  const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+const idOf = (request: IncomingMessage): string => requestIdOf(request.headers['x-request-id']);
+const malformed = (message: string): DomainError => new DomainError('malformed', 'malformed_request', message);
+const stopping = (): DomainError => new DomainError('unavailable', 'unavailable', 'The server restarts; connect again');
+
+/** An upgrade that is not taken is answered as any request. */
+function reject(request: IncomingMessage, stream: Duplex, error: DomainError): void {
+  const problem = toProblem(error, idOf(request));
+  const body = Buffer.from(JSON.stringify(problem));
+  const head = [
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
     'Connection: close',
-    'Content-Length: 0',
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    'Content-Type: application/problem+json',
+    `Content-Length: ${body.length}`,
+    `X-Request-Id: ${problem.request_id}`,
+    'Sec-WebSocket-Version: 13',
+    ...(problem.retry_after === undefined ? [] : [`Retry-After: ${problem.retry_after}`]),
   ];
-  stream.end(`${lines.join('\r\n')}\r\n\r\n`);
+  stream.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
 }
 
 function decode(text: string): string {
