@@ -270,6 +270,18 @@ describe('the WebSocket edge', () => {
     socket.destroy();
   });
 
+  it('lists its sessions, the newest first', async () => {
+    const sessions: string[] = [];
+    for (const conversation of [await open(), await open()]) {
+      sessions.unshift(String((await said(conversation, 'welcome')).session_id));
+      conversation.socket.close();
+      await conversation.over;
+    }
+    const listed = await user.client.request('GET', `/environments/${id}/terminals`);
+    const own = (Array.isArray(listed) ? (listed as unknown[]) : []).flatMap((one) => (isRecord(one) ? [one.session_id] : []));
+    expect(own.filter((session) => sessions.includes(String(session)))).toEqual(sessions);
+  });
+
   it('streams logs, and ends when it should', async () => {
     const path = `/api/v1/ws/logs/${id}?token=${user.token}`;
     const once = talk(`${path}&follow=false`);
