@@ -1,12 +1,10 @@
 import { type Clock, RingBuffer } from '@devpocket/kernel';
 import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
 import { InputMarks } from './input-marks';
-import { Paced } from './paced';
+import { SharedSize } from './shared-size';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
-/** A window that is dragged gives a size a frame; a program repaints for each. */
-const RESIZE_PAUSE_MS = 20;
 /** How often a paused shell is looked at again: nobody tells that a client has stalled. */
 const BALANCE_MS = 500;
 const CLOSE_REPLACED = 4408;
@@ -48,10 +46,7 @@ export class TerminalSession {
   private readonly clients = new Set<AttachedClient>();
   private controller: AttachedClient | null = null;
   private readonly marks: InputMarks;
-  private size: { cols: number; rows: number };
-  private sent: { cols: number; rows: number };
-  private readonly sendSize: Paced;
-  private readonly tellSize: Paced;
+  private readonly size: SharedSize;
   private paused = false;
   private watched = false;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
@@ -69,10 +64,13 @@ export class TerminalSession {
     private readonly listener: SessionListener,
   ) {
     this.createdAt = channel.createdAt;
-    this.size = { cols: channel.cols, rows: channel.rows };
-    this.sent = this.size;
-    this.sendSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.resizeChannel());
-    this.tellSize = new Paced(clock, RESIZE_PAUSE_MS, () => this.tell(this.sizeMessage()));
+    const { cols, rows } = channel;
+    this.size = new SharedSize(
+      clock,
+      { cols, rows },
+      (size) => channel.resize(size).catch(() => undefined), // it has ended: its exit tells
+      () => this.tell(this.sizeMessage()),
+    );
     this.ring = new RingBuffer(bufferBytes, channel.start);
     this.marks = new InputMarks(channel.inputMarks);
     const history = channel.start + channel.kept;
@@ -111,7 +109,7 @@ export class TerminalSession {
     readonly lastOutputAt: Date | null;
     readonly exit: TerminalExit | null;
   } {
-    return { ...this.size, lastOutputAt: this.outputAt, exit: this.exit };
+    return { ...this.size.current, lastOutputAt: this.outputAt, exit: this.exit };
   }
 
   /** When it was last of use: for the rule which of several gives way. */
@@ -153,7 +151,7 @@ export class TerminalSession {
     if (old) this.replace(old);
     if (!request.view && (!this.controller || this.controller === old)) this.takeControl(client);
     else if (old && this.controller === old) this.passControl();
-    if (this.controller === client) this.size = { cols: request.cols, rows: request.rows };
+    if (this.controller === client) this.size.set({ cols: request.cols, rows: request.rows });
     const gap = after === null ? 0 : seq - after;
     return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.marks.get(clientId).taken };
   }
@@ -161,8 +159,8 @@ export class TerminalSession {
   /** The output begins; a shell that has ended says so behind its tail. The others hear whose size counts now. */
   begin(client: AttachedClient): void {
     this.clients.add(client);
-    if (!this.isSent()) this.sendSize.run();
-    if (this.clients.size > 1) this.tellSize.run();
+    this.size.apply();
+    if (this.clients.size > 1) this.size.tell();
     if (this.exit) this.farewell(client, this.exit);
     else client.flush();
     this.balance();
@@ -212,14 +210,14 @@ export class TerminalSession {
   }
 
   resize(client: AttachedClient, cols: number, rows: number): void {
-    if (client === this.controller) this.resizeTo(cols, rows);
+    if (client === this.controller) this.size.change({ cols, rows });
     else client.send(this.sizeMessage());
   }
 
   control(client: AttachedClient, action: 'take' | 'release'): void {
     if (action === 'take' && !client.view) this.takeControl(client);
     else if (action === 'release' && this.controller === client) this.passControl();
-    this.tellSize.run();
+    this.size.tell();
     this.balance();
   }
 
@@ -305,27 +303,10 @@ export class TerminalSession {
 
   private passControl(): void {
     this.controller = [...this.clients].find((client) => !client.view) ?? null;
-    this.tellSize.run();
-  }
-
-  private resizeTo(cols: number, rows: number): void {
-    if (cols === this.size.cols && rows === this.size.rows) return;
-    this.size = { cols, rows };
-    this.sendSize.run();
-    this.tellSize.run();
-  }
-
-  private async resizeChannel(): Promise<void> {
-    if (this.isSent()) return;
-    this.sent = this.size;
-    await this.channel.resize(this.size).catch(() => undefined); // it has ended: its exit tells
-  }
-
-  private isSent(): boolean {
-    return this.size.cols === this.sent.cols && this.size.rows === this.sent.rows;
+    this.size.tell();
   }
 
   private sizeMessage(): Readonly<Record<string, unknown>> {
-    return { type: 'size', ...this.size, owner: this.controller?.clientId ?? null };
+    return { type: 'size', ...this.size.current, owner: this.controller?.clientId ?? null };
   }
 }
