@@ -1,19 +1,19 @@
-import { ACCEPTED, accepts } from './accepted';
-import { databaseOf } from './catalog';
-import { type Collection } from './collection';
+import { ACCEPTED } from './accepted';
+import { type Collection, type Index } from './collection';
 import { MongoError, Refusal } from './errors';
 import { matches, parseFilter, type Filter } from './filter';
+import { keyFields } from './index-keys';
 import { equal } from './key';
-import { choosePlan } from './plan';
+import { choosePlan, type Plan } from './plan';
 import { run } from './query';
-import { queryIn } from './read-commands';
+import { findIn } from './read-commands';
 import { render } from './render';
 import { Fields, Request } from './request';
 import { type Handler, type State } from './state';
 import { document, NULL, T, value, Value, type Plain } from './value';
 
 const hello: Handler = (state, request) => ({
-  ...(request.where === 'hello' ? { isWritablePrimary: true } : { ismaster: true, helloOk: true }),
+  ...(request.name === 'hello' ? { isWritablePrimary: true } : { ismaster: true, helloOk: true }),
   maxBsonObjectSize: 16 * 1024 * 1024,
   maxMessageSizeBytes: 48_000_000,
   maxWriteBatchSize: 100_000,
@@ -44,13 +44,6 @@ const dropDatabase: Handler = (state, request) => {
     throw new MongoError(20, `Dropping the '${request.db}' database is prohibited.`);
   for (const collection of state.catalog.all(request.db)) state.catalog.drop(collection);
   return {};
-};
-
-const listDatabases: Handler = (state, request) => {
-  if (request.db !== 'admin') throw new MongoError(13, 'listDatabases may only be run against the admin database.');
-  if (!request.flag('nameOnly')) throw new Refusal(238, 'listDatabases is supported with nameOnly: true');
-  const names = state.catalog.all().map(({ namespace }) => databaseOf(namespace));
-  return { databases: [...new Set(names)].sort().map((name) => ({ name })) };
 };
 
 const listCollections: Handler = (state, request) => {
@@ -86,7 +79,11 @@ const createIndexes: Handler = (state, request) => {
   const collection = existing ?? state.catalog.create(namespace);
   const before = [...collection.indexes];
   try {
-    for (const spec of specs) if (!isThere(collection, spec)) state.catalog.createIndex(collection, spec);
+    for (const spec of specs) {
+      const there = alike(collection, spec);
+      if (!there) state.catalog.createIndex(collection, spec);
+      else if (!before.includes(there)) throw new MongoError(68, `Identical index already exists: ${there.name}`);
+    }
   } catch (error) {
     for (const index of [...collection.indexes]) if (!before.includes(index)) state.catalog.dropIndex(collection, index);
     if (!existing) state.catalog.drop(collection);
@@ -100,16 +97,16 @@ const createIndexes: Handler = (state, request) => {
 
 /** @throws MongoError 2, 9, 14, 67 or 197 for what is not accepted */
 function normalize(spec: Value): Value {
-  const fields = new Fields(spec, 'createIndexes.indexes');
+  const strange = spec.fields.find(([option]) => !Object.hasOwn(ACCEPTED.index, option));
+  if (strange)
+    throw new Refusal(197, `The field '${strange[0]}' is not valid for an index specification. Specification: ${render(spec)}`);
+  const fields = new Fields(spec, 'createIndexes.indexes', 'index');
   const [name, key] = [fields.text('name'), fields.document('key')];
   if (name === undefined || !key)
     throw new MongoError(9, `The '${key ? 'name' : 'key'}' field is a required property of an index specification`);
-  const strange = spec.fields.find(([option]) => !accepts('index', option));
-  if (strange)
-    throw new Refusal(197, `The field '${strange[0]}' is not valid for an index specification. Specification: ${render(spec)}`);
-  if (name === '' || name === '*') throw new MongoError(67, `the index name '${name}' is not valid`);
+  if (name === '*') throw new MongoError(2, `The index name '*' is not valid.`);
+  if (name === '' || name.includes('\0')) throw new MongoError(67, `the index name '${name}' is not valid`);
   checkKey(key);
-  fields.flag('unique');
   const partial = fields.document('partialFilterExpression');
   if (partial && !isConjunction(parseFilter(partial))) throw new Refusal(67, 'Expression not supported in partial index');
   const expire = spec.get('expireAfterSeconds');
@@ -126,29 +123,28 @@ function checkKey(key: Value): void {
   for (const [path, { isNumber, type, number }] of key.fields) {
     if (!isNumber || type === T.DECIMAL || Math.abs(number) !== 1)
       throw new Refusal(67, `Values in the index key pattern can be only 1 and -1, in '${path}'`);
-    const parts = path.split('.');
-    if (parts.some((part) => part === '' || part.startsWith('$') || /^\d+$/.test(part)))
-      throw new Refusal(67, `the index path '${path}' is not supported`);
   }
+  keyFields(key, 67);
 }
 
 function isConjunction(filter: Filter): boolean {
   return filter.kind === 'predicate' || (filter.kind === 'and' && filter.of.every(isConjunction));
 }
 
-/** An index is another one when its key, `unique` or its filter differ; then its name must differ too. */
-function isThere(collection: Collection, spec: Value): boolean {
+/** The index that is asked for again; it is another one when its key, `unique` or its filter differ: then its name must, too. */
+function alike(collection: Collection, spec: Value): Index | undefined {
   if (spec.get('key')!.fields[0]![0] === '_id' && spec.get('key')!.fields.length === 1)
     throw new Refusal(197, 'the index on _id is there');
   const name = spec.get('name')!.text;
-  for (const { spec: there, name: its } of collection.indexes) {
-    const alike = ['key', 'unique', 'partialFilterExpression'].every((option) => same(there, spec, option));
-    if (alike && its === name && same(there, spec, 'expireAfterSeconds')) return true;
+  for (const index of collection.indexes) {
+    const { spec: there, name: its } = index;
+    const equal = ['key', 'unique', 'partialFilterExpression'].every((option) => same(there, spec, option));
+    if (equal && its === name && same(there, spec, 'expireAfterSeconds')) return index;
     if (its === name) throw new Refusal(86, `An existing index has the same name as the requested index: ${render(there)}`);
-    if (alike) throw new Refusal(85, `Index already exists with a different name: ${its}`);
+    if (equal) throw new Refusal(85, `Index already exists with a different name: ${its}`);
   }
   if (collection.indexes.length >= 64) throw new MongoError(67, `add index fails, too many indexes for ${collection.namespace}`);
-  return false;
+  return undefined;
 }
 
 function same(one: Value, other: Value, option: string): boolean {
@@ -157,10 +153,9 @@ function same(one: Value, other: Value, option: string): boolean {
 }
 
 const dropIndexes: Handler = (state, request) => {
-  const namespace = request.namespace;
+  const [namespace, name] = [request.namespace, request.required('index').text];
   const collection = state.catalog.find(namespace);
   if (!collection) throw new MongoError(26, `ns not found ${namespace}`);
-  const name = request.text('index');
   const nIndexesWas = collection.indexes.length;
   if (name === '_id_') throw new MongoError(72, 'cannot drop _id index');
   const dropped = collection.indexes.slice(1).filter((index) => name === '*' || index.name === name);
@@ -171,33 +166,35 @@ const dropIndexes: Handler = (state, request) => {
 
 /** Of a find: the index that serves it and, unless asked for the plan only, what it reads. */
 const explain: Handler = (state, outer) => {
-  const inner = outer.document('explain')!;
+  const inner = outer.argument;
+  const verbosity = outer.text('verbosity') ?? '';
+  if (inner.type !== T.OBJECT || !['queryPlanner', 'executionStats'].includes(verbosity))
+    throw new Refusal(2, `explaining with verbosity '${verbosity}' is not supported`);
   const request = new Request(document([...inner.fields.filter(([name]) => name !== '$db'), ['$db', value(outer.db)]]));
-  if (request.where !== 'find') throw new Refusal(59, `Explain failed due to unknown command: ${request.where}`);
-  request.checkCommand('find', ACCEPTED.commands.find);
-  const namespace = request.namespace;
-  const query = queryIn(request);
+  if (request.name !== 'find') throw new Refusal(59, `Explain failed due to unknown command: ${request.name}`);
+  request.checkCommand('find');
+  const { namespace, query } = findIn(request);
   const collection = state.catalog.find(namespace);
-  if (!collection) return { queryPlanner: { namespace, winningPlan: { stage: 'EOF' }, rejectedPlans: [] } };
-  const plan = choosePlan(collection, query);
-  const direction = plan.backward ? 'backward' : 'forward';
-  const { index } = plan;
-  const scan = index && { keyPattern: index.spec.get('key')!, indexName: index.name, isMultiKey: index.multikey, direction };
-  const source: Plain = scan ? { stage: 'FETCH', inputStage: { stage: 'IXSCAN', ...scan } } : { stage: 'COLLSCAN', direction };
-  const winningPlan = plan.sorted ? source : { stage: 'SORT', inputStage: source };
-  const queryPlanner = { namespace, winningPlan, rejectedPlans: [] };
-  if (outer.text('verbosity') === 'queryPlanner') return { queryPlanner };
+  const plan = collection && choosePlan(collection, query);
+  const queryPlanner = { namespace, winningPlan: plan ? describe(plan) : { stage: 'EOF' }, rejectedPlans: [] };
+  if (verbosity === 'queryPlanner') return { queryPlanner };
   const tally = { keys: 0, docs: 0 };
-  let nReturned = 0;
-  for (const _ of run(collection, query, plan, tally)) nReturned++;
+  const nReturned = collection ? [...run(collection, query, plan, tally)].length : 0;
   const executionStats = { executionSuccess: true, nReturned, totalKeysExamined: tally.keys, totalDocsExamined: tally.docs };
   return { queryPlanner, executionStats };
 };
 
+function describe({ index, backward, sorted }: Plan): Plain {
+  const direction = backward ? 'backward' : 'forward';
+  const scan = index && { keyPattern: index.spec.get('key')!, indexName: index.name, isMultiKey: index.multikey, direction };
+  const source: Plain = scan ? { stage: 'FETCH', inputStage: { stage: 'IXSCAN', ...scan } } : { stage: 'COLLSCAN', direction };
+  return sorted ? source : { stage: 'SORT', inputStage: source };
+}
+
 const nothing: Handler = () => ({});
 
 // prettier-ignore
-export const ADMIN_COMMANDS: Readonly<Record<string, Handler>> = {
-  hello, buildInfo, ping: nothing, endSessions: nothing, create, dropDatabase, listDatabases, listCollections, listIndexes, createIndexes,
+export const ADMIN_COMMANDS = {
+  hello, buildInfo, ping: nothing, endSessions: nothing, create, dropDatabase, listCollections, listIndexes, createIndexes,
   dropIndexes, explain,
 };

@@ -29,7 +29,7 @@ export class Index {
     private readonly documents: string,
     public multikey: boolean,
   ) {
-    this.fields = keyFields(spec.get('key')!);
+    this.fields = keyFields(spec.get('key')!, 67);
     this.unique = name === '_id_' || (spec.get('unique')?.truthy ?? false);
     const partial = spec.get('partialFilterExpression');
     this.partial = partial && parseFilter(partial);
@@ -104,6 +104,8 @@ export class Index {
 /** The documents of one collection and their index entries, kept in step. Every check comes before the first write. */
 export class Collection {
   dropped = false;
+  /** Counts what was written, so that a scan knows whether what it has read ahead still stands. */
+  writes = 0;
   private readonly insertion: StatementSync;
   private readonly change: StatementSync;
   private readonly deletion: StatementSync;
@@ -138,6 +140,7 @@ export class Collection {
       index.checkUnique(this.namespace, keys);
       return { index, keys };
     });
+    this.writes++;
     const rid = Number(this.insertion.run(doc.bytes).lastInsertRowid);
     for (const { index, keys } of entries) for (const { key } of keys.values()) index.add(key, rid);
   }
@@ -148,6 +151,7 @@ export class Collection {
       index.checkUnique(this.namespace, keys, old);
       return { index, old, keys };
     });
+    this.writes++;
     this.change.run(after.bytes, rid);
     for (const { index, old, keys } of entries) {
       for (const [text, { key }] of old) if (!keys.has(text)) index.remove(key, rid);
@@ -156,6 +160,7 @@ export class Collection {
   }
 
   delete(rid: number, doc: Value): void {
+    this.writes++;
     for (const index of this.indexes) for (const { key } of index.keys(doc).values()) index.remove(key, rid);
     this.deletion.run(rid);
   }

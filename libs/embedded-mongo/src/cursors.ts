@@ -43,7 +43,10 @@ export class Cursors {
     const cursor = this.open.get(id);
     if (!cursor) throw new MongoError(43, `cursor id ${id} not found`);
     if (cursor.namespace !== namespace)
-      throw new MongoError(13, `the cursor belongs to ${cursor.namespace}, not to ${namespace}`);
+      throw new MongoError(
+        13,
+        `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
+      );
     this.open.delete(id);
     const { batch, done } = fill(cursor, batchSize || Infinity);
     cursor.lastUsed = this.now();

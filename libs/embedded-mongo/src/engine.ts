@@ -1,7 +1,7 @@
-import { ACCEPTED, recordRefusal } from './accepted';
+import { ACCEPTED, recordRefusal, type Command } from './accepted';
 import { ADMIN_COMMANDS } from './admin-commands';
 import { type Catalog } from './catalog';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { type Filter, parseFilter } from './filter';
 import { READ_COMMANDS } from './read-commands';
 import { Request } from './request';
@@ -9,14 +9,13 @@ import { type Handler, State } from './state';
 import { document, double, validate, value, type Value } from './value';
 import { deleteSome, WRITE_COMMANDS } from './write-commands';
 
-const HANDLERS: Readonly<Record<string, Handler>> = { ...READ_COMMANDS, ...WRITE_COMMANDS, ...ADMIN_COMMANDS };
+const HANDLERS: Readonly<Record<Command, Handler>> = { ...READ_COMMANDS, ...WRITE_COMMANDS, ...ADMIN_COMMANDS };
 const ALIASES: Readonly<Record<string, string>> = {
   isMaster: 'hello',
   ismaster: 'hello',
   buildinfo: 'buildInfo',
   findandmodify: 'findAndModify',
 };
-const FIELDS: Readonly<Record<string, readonly string[] | null>> = ACCEPTED.commands;
 
 /** The database behind the wire: takes commands, answers documents. Not tied to a socket, a thread or the real clock. */
 export class Engine {
@@ -35,10 +34,10 @@ export class Engine {
     try {
       for (const each of [body, ...[...sequences.values()].flat()]) validate(each);
       const request = new Request(body, sequences);
-      const name = ALIASES[request.where] ?? request.where;
-      const handler = Object.hasOwn(HANDLERS, name) ? HANDLERS[name] : undefined;
-      if (!handler) throw new MongoError(59, `no such command: '${request.where}'`);
-      request.checkCommand(name, FIELDS[name]!);
+      const name = Object.hasOwn(ALIASES, request.name) ? ALIASES[request.name]! : request.name;
+      if (!isCommand(name)) throw new Refusal(59, `no such command: '${request.name}'`);
+      request.checkCommand(name);
+      const handler = HANDLERS[name];
       return document([...value(handler(this.state, request)).fields, ['ok', double(1)]]);
     } catch (error) {
       if (!(error instanceof MongoError)) throw error;
@@ -67,6 +66,10 @@ export class Engine {
   close(): void {
     this.catalog.close();
   }
+}
+
+function isCommand(name: string): name is Command {
+  return Object.hasOwn(ACCEPTED.commands, name);
 }
 
 export function failure({ code, codeName, message, extra }: MongoError): Value {

@@ -3,12 +3,12 @@
 const NAMES: Readonly<Record<number, string>> = {
   1: 'InternalError', 2: 'BadValue', 9: 'FailedToParse', 13: 'Unauthorized', 14: 'TypeMismatch', 15: 'Overflow',
   16: 'InvalidLength', 20: 'IllegalOperation', 22: 'InvalidBSON', 26: 'NamespaceNotFound', 27: 'IndexNotFound',
-  28: 'PathNotViable', 34: 'CannotBackfillArray', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound',
-  52: 'DollarPrefixedFieldName', 53: 'InvalidIdField', 54: 'NotSingleValueField', 56: 'EmptyFieldName', 59: 'CommandNotFound',
+  28: 'PathNotViable', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound',
+  52: 'DollarPrefixedFieldName', 53: 'InvalidIdField', 54: 'NotSingleValueField', 59: 'CommandNotFound',
   66: 'ImmutableField', 67: 'CannotCreateIndex', 72: 'InvalidOptions', 73: 'InvalidNamespace', 85: 'IndexOptionsConflict',
   86: 'IndexKeySpecsConflict', 171: 'CannotIndexParallelArrays', 175: 'QueryPlanKilled', 197: 'InvalidIndexSpecificationOption',
   238: 'NotImplemented', 292: 'QueryExceededMemoryLimitNoDiskUseAllowed', 352: 'UnsupportedOpQueryCommand',
-  10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 40414: 'IDLFailedToParse', 40415: 'IDLUnknownField',
+  68: 'IndexAlreadyExists', 10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 13297: 'DatabaseDifferCase', 40414: 'IDLFailedToParse', 40415: 'IDLUnknownField',
 };
 
 /** A refusal or failure with MongoDB's own code; `extra` are further values of the answer, such as keyPattern and keyValue. */

@@ -1,7 +1,7 @@
 import { accepts } from './accepted';
 import { MongoError, Refusal } from './errors';
 import { bracket, compare, equal, keyOf } from './key';
-import { anyAt, type Path } from './path';
+import { anyAt, pathOf, type Path } from './path';
 import { T, type Value } from './value';
 
 /** One condition on one path; `test` looks at one value, as if no array stood around it. */
@@ -69,7 +69,7 @@ function parseOperator(name: string, operator: string, operand: Value): Filter {
     }
     case '$in':
       if (operand.type !== T.ARRAY) throw new MongoError(2, '$in needs an array');
-      if (operand.items.some(isExpression)) throw new MongoError(2, 'cannot nest $ under $in');
+      if (operand.items.some(isExpression)) throw new Refusal(2, 'cannot nest $ under $in');
       return predicate(name, operator, operand);
     default:
       if (operand.type === T.REGEX)
@@ -88,7 +88,7 @@ function predicate(name: string, operator: Predicate['operator'], operand: Value
       throw new Refusal(2, `${each.typeName} is not accepted for the dotted path '${name}'`);
     }
   }
-  return { kind: 'predicate', name, path: name.split('.'), operator, operand, test: testOf(operator, operand) };
+  return { kind: 'predicate', name, path: pathOf(name, 2), operator, operand, test: testOf(operator, operand) };
 }
 
 function testOf(operator: Predicate['operator'], operand: Value): Predicate['test'] {

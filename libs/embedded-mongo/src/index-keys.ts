@@ -1,6 +1,6 @@
 import { MongoError } from './errors';
 import { descending, keyOf } from './key';
-import { type Path } from './path';
+import { pathOf, type Path } from './path';
 import { T, Value } from './value';
 
 /** One field of an index or of a sort: its path and its direction. */
@@ -10,8 +10,9 @@ export interface KeyField {
   readonly direction: 1 | -1;
 }
 
-export function keyFields(pattern: Value): readonly KeyField[] {
-  return pattern.fields.map(([name, { number }]) => ({ name, path: name.split('.'), direction: number < 0 ? -1 : 1 }));
+/** @throws MongoError with this code for a path that is not supported */
+export function keyFields(pattern: Value, code: number): readonly KeyField[] {
+  return pattern.fields.map(([name, { number }]) => ({ name, path: pathOf(name, code), direction: number < 0 ? -1 : 1 }));
 }
 
 /** One entry of an index: a value per field; `undefined` where the document has none. */

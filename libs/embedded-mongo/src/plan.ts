@@ -40,8 +40,7 @@ const MOST_INTERVALS = 1000;
 /** The index that serves most of a query, by a fixed rule: equalities first, then a range, then the order. */
 export function choosePlan(collection: Collection, { filter, sort }: Query): Plan {
   // By `_id` alone at most one is found: nothing is sorted, not even to complain of its arrays.
-  const single = filter.kind === 'predicate' && filter.name === '_id' && filter.operator === '$eq';
-  const unsorted = single || sort.length === 0;
+  const unsorted = isById(filter) || sort.length === 0;
   let best: Plan = { index: undefined, intervals: [], backward: false, sorted: unsorted };
   let bestScore = 0;
   for (const index of collection.indexes) {
@@ -55,6 +54,11 @@ export function choosePlan(collection: Collection, { filter, sort }: Query): Pla
     best = { index, intervals, backward: order === 'backward', sorted: unsorted || order !== undefined };
   }
   return best;
+}
+
+/** Whether a query asks for one `_id` and nothing else. */
+export function isById(filter: Filter): boolean {
+  return filter.kind === 'predicate' && filter.name === '_id' && filter.operator === '$eq';
 }
 
 /** Entries are kept in ascending order whatever an index's directions: they serve a sort whose fields all go one way. */
@@ -130,8 +134,8 @@ export interface Tally {
 }
 
 /**
- * The documents that match, in the plan's order. It reads in chunks and finds its place again by key, so that writes between two
- * chunks (a cursor waits for its client there) neither end nor confuse it.
+ * The documents that match, in the plan's order. It reads in chunks and finds its place again by key when something was written
+ * meanwhile (a cursor waits for its client between two documents).
  * @throws MongoError 175 when the collection or index was dropped meanwhile
  */
 export function* scan(collection: Collection, filter: Filter, plan: Plan, tally: Tally = { keys: 0, docs: 0 }): Generator<Found> {
@@ -182,11 +186,15 @@ function* inChunks(
   for (let size = FIRST_CHUNK; ;) {
     if (collection.dropped) throw new MongoError(175, 'collection dropped');
     if (index?.dropped) throw new MongoError(175, `index '${index.name}' dropped`);
-    const rows = read(last, size);
-    const bytes = rows.reduce((sum, [, , doc]) => sum + doc.length, 0);
-    yield* rows;
-    if (rows.length < size) return;
-    last = rows.at(-1);
+    const [rows, { writes }] = [read(last, size), collection];
+    let [bytes, stale] = [0, false];
+    for (const row of rows) {
+      yield (last = row);
+      bytes += row[2].length;
+      stale = collection.writes !== writes || collection.dropped || index?.dropped === true;
+      if (stale) break;
+    }
+    if (rows.length < size && !stale) return;
     size = bytes > CHUNK_BYTES ? Math.ceil(size / 4) : Math.min(size * 4, LARGEST_CHUNK);
   }
 }

@@ -2,11 +2,12 @@ import { type Collection } from './collection';
 import { MongoError, Refusal } from './errors';
 import { parseFilter } from './filter';
 import { byKey, keyFields, sortKey, type KeyField } from './index-keys';
-import { choosePlan, scan, type Found, type Plan, type Query, type Tally } from './plan';
+import { choosePlan, isById, scan, type Found, type Plan, type Query, type Tally } from './plan';
 import { document, T, type Value } from './value';
 
 export function queryOf(filter: Value | undefined, sort?: Value, limit = 0): Query {
-  return { filter: parseFilter(filter ?? document([])), sort: sort ? parseSort(sort) : [], limit };
+  const parsed = parseFilter(filter ?? document([]));
+  return { filter: parsed, sort: sort ? parseSort(sort) : [], limit: isById(parsed) ? 1 : limit };
 }
 
 export function parseSort(sort: Value): readonly KeyField[] {
@@ -15,11 +16,8 @@ export function parseSort(sort: Value): readonly KeyField[] {
       throw new Refusal(15974, `Illegal key in $sort specification: ${name}: only 1 and -1 are supported`);
     if (Math.abs(number) !== 1)
       throw new MongoError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
-    if (name.split('.').some((part) => part === '' || part.startsWith('$') || /^\d+$/.test(part))) {
-      throw new Refusal(2, `the sort path '${name}' is not supported`);
-    }
   }
-  return keyFields(sort);
+  return keyFields(sort, 2);
 }
 
 /** What a query finds, in its order. */

@@ -1,47 +1,49 @@
 import { runPipeline } from './aggregate';
-import { MongoError } from './errors';
+import { MongoError, Refusal } from './errors';
 import { type Query } from './plan';
 import { parseProjection } from './projection';
 import { queryOf, run } from './query';
-import { type Request, required } from './request';
+import { type Request } from './request';
 import { type Handler } from './state';
-import { T, type Value } from './value';
+import { document, T, type Value } from './value';
 
-export function queryIn(request: Request): Query {
-  return queryOf(request.document('filter'), request.document('sort'), request.count('limit'));
+/** What a find asks for. */
+export function findIn(request: Request): { namespace: string; query: Query; project: (doc: Value) => Value } {
+  const { namespace } = request;
+  const query = queryOf(request.document('filter'), request.document('sort'), request.count('limit'));
+  return { namespace, query, project: parseProjection(request.document('projection') ?? document([])) };
 }
 
 const find: Handler = (state, request) => {
-  const namespace = request.namespace;
-  const query = queryIn(request);
-  const projection = request.document('projection');
-  const project = projection ? parseProjection(projection) : (doc: Value): Value => doc;
+  const { namespace, query, project } = findIn(request);
   const collection = state.catalog.find(namespace);
   const documents = (function* (): Generator<Value> {
     if (collection) for (const { doc } of run(collection, query)) yield project(doc);
   })();
-  const [batchSize, keep] = [request.count('batchSize'), !request.flag('singleBatch')];
+  const [batchSize, keep] = [request.count('batchSize'), collection !== undefined && !request.flag('singleBatch')];
   return state.cursors.start(namespace, documents, batchSize, keep, query.limit || Infinity);
 };
 
 const aggregate: Handler = (state, request) => {
   const namespace = request.namespace;
+  const documents = runPipeline(state.catalog.find(namespace), request.list('pipeline'));
   if (!request.document('cursor'))
     throw new MongoError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
-  const documents = runPipeline(state.catalog.find(namespace), request.list('pipeline'));
   return state.cursors.start(namespace, documents, request.batchSizeOfCursor());
 };
 
 const getMore: Handler = (state, request) => {
-  const id = request.get('getMore', T.LONG, 'long')!.bigint;
-  const collection = required(request.get('collection', T.STRING, 'string'), 'getMore.collection').text;
-  return state.cursors.next(id, `${request.db}.${collection}`, request.count('batchSize') ?? Infinity);
+  if (request.argument.type !== T.LONG) throw new Refusal(14, "BSON field 'getMore.getMore' must be a long");
+  const { text } = request.required('collection');
+  const namespace = text.startsWith('$cmd.') ? `${request.db}.${text}` : request.namespaceOf(text);
+  return state.cursors.next(request.argument.bigint, namespace, request.count('batchSize') ?? Infinity);
 };
 
 const killCursors: Handler = (state, request) => {
+  request.namespaceOf(request.argument.text);
   const ids = request.list('cursors');
   if (ids.some(({ type }) => type !== T.LONG))
-    throw new MongoError(14, "BSON field 'killCursors.cursors' has an element of the wrong type");
+    throw new Refusal(14, "BSON field 'killCursors.cursors' has an element of the wrong type");
   const killed = ids.filter((id) => state.cursors.kill(id.bigint));
   return {
     cursorsKilled: killed,
@@ -51,4 +53,4 @@ const killCursors: Handler = (state, request) => {
   };
 };
 
-export const READ_COMMANDS: Readonly<Record<string, Handler>> = { find, getMore, killCursors, aggregate };
+export const READ_COMMANDS = { find, getMore, killCursors, aggregate };

@@ -1,55 +1,73 @@
-import { ACCEPTED, accepts, use, type Room } from './accepted';
+import { ACCEPTED, FIELDS, use, type Command, type Kind, type Part } from './accepted';
 import { MongoError, Refusal } from './errors';
-import { T, type Value } from './value';
+import { array, T, type Value } from './value';
 
-const GENERAL: readonly string[] = ACCEPTED.general;
 const TRANSACTION: readonly string[] = ['txnNumber', 'startTransaction', 'autocommit'];
+const TYPES: Readonly<Record<string, number>> = { object: T.OBJECT, string: T.STRING, bool: T.BOOL, array: T.ARRAY };
+const MODES: readonly string[] = ['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'];
 
-/** Fields of a command or of a part of it, each read with its type. */
+/** Fields of a command or of a part of it: none but those of the table, each of the kind told there. */
 export class Fields {
-  /** @param where what messages call it, e.g. `update.updates` */
+  /**
+   * @param where what messages call it, e.g. `update.updates`
+   * @throws MongoError 40415 for a field that is not accepted, 14 for one of another kind
+   */
   constructor(
     readonly body: Value,
-    readonly where: string,
-  ) {}
+    protected readonly where: string,
+    part?: Part,
+  ) {
+    if (part) for (const [name, value] of body.fields) this.check(part, name, value);
+  }
 
-  /** @throws MongoError 14 when it has another type */
-  get(name: string, type: number, typeName: string): Value | undefined {
-    const found = this.body.get(name);
-    if (!found || found.type === type) return found;
-    throw wrongType(`${this.where}.${name}`, found, typeName);
+  protected check(part: string, name: string, value: Value): void {
+    const kinds = FIELDS[part] ?? {};
+    if (!Object.hasOwn(kinds, name)) throw new Refusal(40415, `BSON field '${this.where}.${name}' is an unknown field.`);
+    use(part, name);
+    this.checkKind(name, value, kinds[name]!);
+  }
+
+  protected checkKind(name: string, value: Value, kind: Kind): void {
+    if (kind === 'any' || value.type === TYPES[kind]) return;
+    if (kind === 'cursor' && value.type === T.OBJECT) {
+      for (const [option, each] of value.fields) {
+        if (option !== 'batchSize') throw new Refusal(40415, `BSON field 'cursor.${option}' is an unknown field.`);
+        this.checkKind(option, each, 'count');
+      }
+      return;
+    }
+    if (kind === 'count' && value.isNumber && Number.isSafeInteger(value.number)) {
+      if (value.number >= 0) return;
+      throw new Refusal(51024, `BSON field '${name}' value must be >= 0, actual value '${value.number}'`);
+    }
+    throw wrongType(
+      `${this.where}.${name}`,
+      value,
+      kind === 'count' ? 'long, double, decimal, int' : kind === 'cursor' ? 'object' : kind,
+    );
   }
 
   document(name: string): Value | undefined {
-    return this.get(name, T.OBJECT, 'object');
+    return this.body.get(name);
   }
 
   text(name: string): string | undefined {
-    return this.get(name, T.STRING, 'string')?.text;
+    return this.body.get(name)?.text;
   }
 
-  flag(name: string): boolean {
-    return this.get(name, T.BOOL, 'bool')?.truthy ?? false;
+  flag(name: string): boolean | undefined {
+    return this.body.get(name)?.truthy;
   }
 
-  /** A whole number that is not negative. */
   count(name: string): number | undefined {
+    return this.body.get(name)?.number;
+  }
+
+  /** @throws MongoError 40414 when it is not there */
+  required(name: string): Value {
     const value = this.body.get(name);
-    if (!value) return undefined;
-    if (!value.isNumber || !Number.isSafeInteger(value.number))
-      throw wrongType(`${this.where}.${name}`, value, 'long, double, decimal, int');
-    if (value.number < 0) throw new Refusal(51024, `BSON field '${name}' value must be >= 0, actual value '${value.number}'`);
-    return value.number;
-  }
-
-  list(name: string): readonly Value[] {
-    return required(this.get(name, T.ARRAY, 'array'), `${this.where}.${name}`).items;
-  }
-
-  /** @throws MongoError 40415 for a field that is not accepted */
-  check(room: Room): this {
-    for (const [name] of this.body.fields) if (!accepts(room, name)) throw unknown(this.where, name);
-    return this;
+    if (value) return value;
+    throw new MongoError(40414, `BSON field '${this.where}.${name}' is missing but a required field`);
   }
 }
 
@@ -58,6 +76,7 @@ export class Request extends Fields {
   readonly argument: Value;
   readonly db: string;
 
+  /** @throws MongoError 73 for a database that cannot be */
   constructor(
     body: Value,
     private readonly sequences: ReadonlyMap<string, readonly Value[]> = new Map(),
@@ -69,76 +88,90 @@ export class Request extends Fields {
     const db = body.get('$db');
     if (db?.type !== T.STRING) throw new MongoError(40571, 'OP_MSG requests require a $db argument');
     this.db = db.text;
-    if (!/^[^/\\. "$\0]{1,63}$/.test(this.db)) throw new MongoError(73, `Invalid database name: '${this.db}'`);
+    if (!/^[^/\\. "$\0]+$/.test(this.db) || Buffer.byteLength(this.db) > 63)
+      throw new Refusal(73, `Invalid database name: '${this.db}'`);
   }
 
-  /** @throws MongoError 40415 for a field that is not accepted, 20 for one that belongs to a transaction */
-  checkCommand(command: string, accepted: readonly string[] | null): void {
+  get name(): string {
+    return this.where;
+  }
+
+  /** @throws MongoError as for every part, and 20 for a field that belongs to a transaction */
+  checkCommand(command: Command): void {
     use('command', command);
-    if (!accepted) return;
-    for (const name of [...this.body.fields.slice(1).map(([each]) => each), ...this.sequences.keys()]) {
+    const general: Readonly<Record<string, Kind>> = ACCEPTED.general;
+    if (ACCEPTED.commands[command] === null) return;
+    for (const [name, value] of this.body.fields.slice(1)) {
       if (TRANSACTION.includes(name))
         throw new Refusal(20, 'Transaction numbers are only allowed on a replica set member or mongos');
-      if (GENERAL.includes(name)) continue;
-      if (!accepted.includes(name)) throw unknown(command, name);
-      use(`command.${command}`, name);
+      if (Object.hasOwn(general, name)) this.checkKind(name, value, general[name]!);
+      else this.check(command, name, value);
     }
-    const session = this.document('lsid');
-    if (session && session.get('id')?.type !== T.BINARY) throw new Refusal(14, `BSON field '${command}.lsid.id' must be a UUID`);
-    this.checkWriteConcern();
+    for (const name of this.sequences.keys()) {
+      if (this.body.get(name)) throw new Refusal(40433, `'${name}' is both a field and a document sequence`);
+      this.check(command, name, array([]));
+    }
+    this.checkGeneral();
   }
 
-  /** One server writes, durably: that is what w 1 and majority ask for, with or without j; 0 asks for less. */
-  private checkWriteConcern(): void {
-    for (const [name, value] of this.document('writeConcern')?.fields ?? []) {
-      const fits =
-        name === 'w'
-          ? value.number === 0 || value.number === 1 || (value.type === T.STRING && value.text === 'majority')
-          : name === 'j';
-      if (!fits) throw new Refusal(2, `the write concern's ${name} is not supported here`);
-    }
+  /** Sessions hold nothing here; there is one server to read from; it writes durably, as w 1 and majority ask with or without j. */
+  private checkGeneral(): void {
+    const all = (field: string, fits: (name: string, value: Value) => boolean): void => {
+      for (const [name, value] of this.document(field)?.fields ?? [])
+        if (!fits(name, value)) throw new Refusal(2, `the ${field}'s ${name} is not supported here`);
+    };
+    const isOne = (value: Value, ...of: readonly string[]): boolean => value.type === T.STRING && of.includes(value.text);
+    all('lsid', (name, { type, bytes }) => name === 'id' && type === T.BINARY && bytes.length === 21 && bytes[4] === 4);
+    all('$readPreference', (name, value) => name === 'mode' && isOne(value, ...MODES));
+    all('writeConcern', (name, value) =>
+      name === 'j'
+        ? value.type === T.BOOL
+        : name === 'w' && (value.number === 0 || value.number === 1 || isOne(value, 'majority')),
+    );
+    for (const field of ['lsid', '$readPreference'])
+      if (this.document(field)?.fields.length === 0) throw new MongoError(40414, `BSON field '${field}' misses a required field`);
+  }
+
+  /** The client asked not to be told what a write did. */
+  get unacknowledged(): boolean {
+    return this.document('writeConcern')?.get('w')?.number === 0;
   }
 
   /** The first batch that the command's `cursor` asks for. */
   batchSizeOfCursor(): number | undefined {
-    const cursor = this.document('cursor');
-    const strange = cursor?.fields.find(([name]) => name !== 'batchSize');
-    if (strange) throw unknown(`${this.where}.cursor`, strange[0]);
-    return cursor && new Fields(cursor, `${this.where}.cursor`).count('batchSize');
+    return this.document('cursor')?.get('batchSize')?.number;
   }
 
   /** `database.collection`, from the command's own argument. */
   get namespace(): string {
     const { type, typeName } = this.argument;
-    if (type !== T.STRING) throw new MongoError(73, `Collection name has invalid type ${typeName}`);
-    const { text } = this.argument;
-    const whole = `${this.db}.${text}`;
-    if (!/^(?!\.|system\.)[^$\0]+$/.test(text) || Buffer.byteLength(whole) > 255)
-      throw new MongoError(73, `Invalid namespace specified '${whole}'`);
+    if (type !== T.STRING) throw new Refusal(73, `Collection name has invalid type ${typeName}`);
+    return this.namespaceOf(this.argument.text);
+  }
+
+  namespaceOf(collection: string): string {
+    const whole = `${this.db}.${collection}`;
+    if (!/^(?!\.|system\.)[^$\0]+$/.test(collection) || Buffer.byteLength(whole) > 255)
+      throw new Refusal(73, `Invalid namespace specified '${whole}'`);
     return whole;
   }
 
-  /** The documents of an array or of a document sequence. */
+  /** The elements of an array or of a document sequence. */
+  list(name: string): readonly Value[] {
+    return this.sequences.get(name) ?? this.required(name).items;
+  }
+
+  /** Of which each is a document. */
   documents(name: string): readonly Value[] {
-    const given = this.sequences.get(name) ?? this.list(name);
+    const given = this.list(name);
     const wrong = given.findIndex(({ type }) => type !== T.OBJECT);
     if (wrong >= 0) throw wrongType(`${this.where}.${name}.${wrong}`, given[wrong]!, 'object');
     return given;
   }
 }
 
-function unknown(where: string, field: string): MongoError {
-  return new Refusal(40415, `BSON field '${where}.${field}' is an unknown field.`);
-}
-
 /** Some of what has the wrong type here MongoDB would convert. */
 function wrongType(field: string, value: Value, expected: string): MongoError {
   const list = expected.includes(',') ? `expected types '[${expected}]'` : `expected type '${expected}'`;
   return new Refusal(14, `BSON field '${field}' is the wrong type '${value.typeName}', ${list}`);
-}
-
-/** @throws MongoError 40414 when it is not there */
-export function required(value: Value | undefined, field: string): Value {
-  if (value) return value;
-  throw new MongoError(40414, `BSON field '${field}' is missing but a required field`);
 }

@@ -3,8 +3,9 @@ import { accepts } from './accepted';
 import { MongoError, Refusal } from './errors';
 import { conjuncts, type Filter } from './filter';
 import { compare } from './key';
+import { pathOf } from './path';
 import { render, renderField } from './render';
-import { array, document, double, int, long, NULL, T, Value, type Field } from './value';
+import { document, double, int, long, T, Value, type Field } from './value';
 
 /** What an update does to one path. */
 interface Modifier {
@@ -35,7 +36,7 @@ export function parseUpdate(update: Value): Update {
       const text = `Modifiers operate on fields but we found type ${paths.typeName} instead. For example: {$mod: {<field>: ...}} not {`;
       throw new MongoError(9, `${text}${renderField([operator, paths])}}`);
     }
-    for (const field of paths.fields) graft(tree, checkPath(field[0]), modifier(operator, field));
+    for (const field of paths.fields) graft(tree, pathOf(field[0], 2), modifier(operator, field));
   }
   return tree;
 }
@@ -79,21 +80,6 @@ export function add(a: Value, b: Value): Value | undefined {
   const sum = a.bigint + b.bigint;
   if (BigInt.asIntN(64, sum) !== sum) return undefined;
   return a.type === T.INT && b.type === T.INT && BigInt.asIntN(32, sum) === sum ? int(Number(sum)) : long(sum);
-}
-
-const LONGEST_PATH = 30;
-
-function checkPath(path: string): readonly string[] {
-  if (path === '') throw new MongoError(56, 'An empty update path is not valid.');
-  const parts = path.split('.');
-  if (parts.length > LONGEST_PATH) throw new Refusal(15, `a path of more than ${LONGEST_PATH} parts is not supported`);
-  for (const part of parts) {
-    if (part === '') throw new MongoError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
-    if (part.startsWith('$'))
-      throw new Refusal(part.length === 1 || part[1] === '[' ? 2 : 52, `'${part}' in '${path}' is not supported.`);
-    if (/^0\d+$/.test(part)) throw new Refusal(2, `an index with leading zeros, as in '${path}', is not supported`);
-  }
-  return parts;
 }
 
 function graft(tree: Update, parts: readonly string[], modifier: Modifier): void {
@@ -170,7 +156,7 @@ export function upsertDocument(update: Update, filter: Filter): Value {
   for (const { name, operator, operand } of conjuncts(filter)) {
     if (operator !== '$eq') continue;
     try {
-      graft(tree, name.split('.'), modifier('$set', [name, operand]));
+      graft(tree, pathOf(name, 2), modifier('$set', [name, operand]));
     } catch {
       throw new MongoError(54, `cannot infer query fields to set, path '${name}' is matched twice`);
     }
@@ -185,44 +171,30 @@ interface Run {
   readonly inserting: boolean;
 }
 
-/** MongoDB applies an update's paths, and appends new fields, in this order: numbers by value, the rest as text. */
+/** MongoDB applies an update's paths, and appends new fields, in this order. */
 function inOrder(branch: Update): readonly (readonly [string, Update | Modifier])[] {
-  const numbers = (a: string, b: string): boolean => INDEX.test(a) && INDEX.test(b) && a.length !== b.length;
-  return [...branch].sort(([a], [b]) => (numbers(a, b) ? a.length - b.length : Buffer.compare(Buffer.from(a), Buffer.from(b))));
+  return [...branch].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-const INDEX = /^\d+$/;
-const MOST_PADDING = 1_500_000;
-
 function applyTree(branch: Update, container: Value, run: Run, at: readonly string[]): Value {
-  const inArray = container.type === T.ARRAY;
   const fields: Field[] = [...container.fields];
-  const now = (): Value => (inArray ? array(fields.map(([, each]) => each)) : document(fields));
   let changed = false;
   for (const [name, child] of inOrder(branch)) {
     const path = [...at, name];
-    if (inArray && !INDEX.test(name)) {
-      block(child, now(), run, path);
-      continue;
-    }
-    const place = inArray ? Number(name) : fields.findIndex((field) => field[0] === name);
+    const place = fields.findIndex((field) => field[0] === name);
     const before = fields[place]?.[1];
     const after = before ? change(child, before, run, path) : create(child, run, path);
     if (after === before) continue;
     changed = true;
-    if (inArray) {
-      if (place - fields.length > MOST_PADDING) throw new MongoError(34, `can't backfill more than ${MOST_PADDING} elements`);
-      while (fields.length < place) fields.push(['', NULL]);
-      fields[place] = ['', after ?? NULL];
-    } else if (!after) fields.splice(place, 1);
+    if (!after) fields.splice(place, 1);
     else fields[before ? place : fields.length] = [name, after];
   }
-  return changed ? now() : container;
+  return changed ? document(fields) : container;
 }
 
 function change(child: Update | Modifier, before: Value, run: Run, path: readonly string[]): Value | undefined {
   if (child instanceof Map) {
-    if (before.type === T.OBJECT || before.type === T.ARRAY) return applyTree(child, before, run, path);
+    if (before.type === T.OBJECT) return applyTree(child, before, run, path);
     for (const [name, each] of inOrder(child)) block(each, before, run, [...path, name]);
     return before;
   }

@@ -2,7 +2,7 @@ import { recordRefusal } from './accepted';
 import { MongoError, prefixed, Refusal } from './errors';
 import { type Found, type Query } from './plan';
 import { queryOf, run } from './query';
-import { Fields, type Request, required } from './request';
+import { Fields, type Request } from './request';
 import { type Handler, type State } from './state';
 import { applyUpdate, parseUpdate, prepareInsert, upsertDocument, type Update } from './update';
 import { NULL, T, type Plain, type Value } from './value';
@@ -18,7 +18,7 @@ function each<Statement>(
   if (statements.length === 0 || statements.length > LARGEST_BATCH) {
     throw new MongoError(16, `Write batch sizes must be between 1 and ${LARGEST_BATCH}. Got ${statements.length} operations.`);
   }
-  const ordered = request.get('ordered', T.BOOL, 'bool')?.truthy ?? true;
+  const ordered = request.flag('ordered') ?? true;
   const writeErrors: Plain[] = [];
   for (const [index, statement] of statements.entries()) {
     try {
@@ -45,7 +45,7 @@ const insert: Handler = (state, request) => {
     insertInto(state, namespace, prepareInsert(doc));
     n++;
   });
-  return { n, ...(errors as object) };
+  return request.unacknowledged ? { n: 0 } : { n, ...(errors as object) };
 };
 
 const update: Handler = (state, request) => {
@@ -53,12 +53,11 @@ const update: Handler = (state, request) => {
   let [n, nModified] = [0, 0];
   const upserted: Plain[] = [];
   const statements = request.documents('updates').map((statement) => {
-    const fields = new Fields(statement, 'update.updates').check('updateStatement');
-    const q = required(fields.document('q'), 'update.updates.q');
-    const u = required(statement.get('u'), 'update.updates.u');
+    const fields = new Fields(statement, 'update.updates', 'updateStatement');
+    const [q, u] = [fields.required('q'), fields.required('u')];
     if (u.type !== T.OBJECT && u.type !== T.ARRAY)
       throw new MongoError(9, 'Update argument must be either an object or an array');
-    return { q, u, limit: fields.flag('multi') ? 0 : 1, upsert: fields.flag('upsert') };
+    return { q, u, limit: fields.flag('multi') ? 0 : 1, upsert: fields.flag('upsert') ?? false };
   });
   const errors = each(request, statements, ({ q, u, limit, upsert }, index) => {
     const change = parseUpdate(u);
@@ -67,6 +66,7 @@ const update: Handler = (state, request) => {
     nModified += result.modified;
     if (result.inserted) upserted.push({ index, _id: result.inserted.get('_id') ?? NULL });
   });
+  if (request.unacknowledged) return { n: 0, nModified: 0 };
   return { n, ...(errors as object), ...(upserted.length > 0 ? { upserted } : {}), nModified };
 };
 
@@ -104,9 +104,8 @@ function updateSome(state: State, command: string, namespace: string, query: Que
 const remove: Handler = (state, request) => {
   const namespace = request.namespace;
   const statements = request.documents('deletes').map((statement) => {
-    const fields = new Fields(statement, 'delete.deletes').check('deleteStatement');
-    const q = required(fields.document('q'), 'delete.deletes.q');
-    const limit = required(statement.get('limit'), 'delete.deletes.limit').number;
+    const fields = new Fields(statement, 'delete.deletes', 'deleteStatement');
+    const [q, limit] = [fields.required('q'), fields.required('limit').number];
     if (limit !== 0 && limit !== 1) throw new Refusal(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
     return { q, limit };
   });
@@ -114,7 +113,7 @@ const remove: Handler = (state, request) => {
   const errors = each(request, statements, ({ q, limit }) => {
     n += deleteSome(state, 'delete', namespace, queryOf(q, undefined, limit)).length;
   });
-  return { n, ...(errors as object) };
+  return request.unacknowledged ? { n: 0 } : { n, ...(errors as object) };
 };
 
 /** @returns the documents that were deleted */
@@ -148,7 +147,7 @@ const findAndModify: Handler = (state, request) => {
     const [deleted] = deleteSome(state, 'findAndModify', namespace, query);
     return { lastErrorObject: { n: deleted ? 1 : 0 }, value: deleted ?? null };
   }
-  const { before, after, inserted } = updateSome(state, 'findAndModify', namespace, query, change, upsert);
+  const { before, after, inserted } = updateSome(state, 'findAndModify', namespace, query, change, upsert ?? false);
   const lastErrorObject = {
     n: before || inserted ? 1 : 0,
     updatedExisting: before !== undefined,
@@ -157,4 +156,4 @@ const findAndModify: Handler = (state, request) => {
   return { lastErrorObject, value: (showNew ? after : before) ?? null };
 };
 
-export const WRITE_COMMANDS: Readonly<Record<string, Handler>> = { insert, update, delete: remove, findAndModify };
+export const WRITE_COMMANDS = { insert, update, delete: remove, findAndModify };

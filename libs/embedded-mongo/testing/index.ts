@@ -1,4 +1,4 @@
-import { ACCEPTED } from '../src/accepted';
+import { ACCEPTED, FIELDS } from '../src/accepted';
 
 /** What a recorded suite tells of the table of accepted things. */
 export interface Judgement {
@@ -13,31 +13,28 @@ const FOR_ANY_CLIENT: ReadonlySet<string> = new Set([
   'command ping',
   'command buildInfo',
   'command getMore',
-  'command.getMore collection',
-  'command.getMore batchSize',
-  'command.find batchSize',
+  'getMore collection',
+  'getMore batchSize',
+  'find batchSize',
   'command dropIndexes',
-  'command.dropIndexes index',
+  'dropIndexes index',
   'command killCursors',
-  'command.killCursors cursors',
-  'command.endSessions writeConcern',
-  'command listDatabases',
-  'command.listDatabases nameOnly',
+  'killCursors cursors',
   'command explain',
-  'command.explain verbosity',
-  ...Object.keys(ACCEPTED.commands).map((name) => `command.${name} writeConcern`),
+  'explain verbosity',
+  'listCollections cursor',
+  'listIndexes cursor',
+  ...Object.keys(ACCEPTED.commands).map((name) => `${name} writeConcern`),
 ]);
 
 /** @param record lines of `recordFile`, of one server or of many */
 export function judge(record: Iterable<string>): Judgement {
   const seen = new Set([...record].map((line) => line.trim()).filter((line) => line !== ''));
-  const { commands, general: _, ...rooms } = ACCEPTED;
+  const { commands, query, update, stage, accumulator } = ACCEPTED;
   const accepted = [
-    ...Object.entries(commands).flatMap(([name, fields]) => [
-      `command ${name}`,
-      ...(fields ?? []).map((field) => `command.${name} ${field}`),
-    ]),
-    ...Object.entries(rooms).flatMap(([room, names]) => names.map((name) => `${room} ${name}`)),
+    ...Object.keys(commands).map((name) => `command ${name}`),
+    ...Object.entries(FIELDS).flatMap(([where, kinds]) => Object.keys(kinds ?? {}).map((name) => `${where} ${name}`)),
+    ...Object.entries({ query, update, stage, accumulator }).flatMap(([room, names]) => names.map((name) => `${room} ${name}`)),
   ];
   return {
     refused: [...seen].filter((entry) => entry.startsWith('refused ')).sort(),
