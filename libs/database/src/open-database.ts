@@ -50,8 +50,8 @@ export async function openDatabase(settings: DatabaseSettings, log: Log, join = 
     });
     return { url: server.url, options, kind: 'embedded', close: () => server.close() };
   } catch (error) {
-    if (!join || !(error instanceof FolderLockedError) || error.url === null) throw error;
-    return { url: error.url, options, kind: 'joined', close: () => Promise.resolve() };
+    if (!join || !(error instanceof FolderLockedError) || !error.holder) throw error;
+    return { url: error.holder.url, options, kind: 'joined', close: () => Promise.resolve() };
   }
 }
 

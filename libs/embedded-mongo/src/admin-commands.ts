@@ -186,7 +186,7 @@ const explain: Handler = (state, outer) => {
 
 function describe({ index, backward, sorted }: Plan): Plain {
   const direction = backward ? 'backward' : 'forward';
-  const scan = index && { keyPattern: index.spec.get('key')!, indexName: index.name, isMultiKey: index.multikey, direction };
+  const scan = index && { keyPattern: index.spec.get('key')!, indexName: index.name, isMultiKey: false, direction };
   const source: Plain = scan ? { stage: 'FETCH', inputStage: { stage: 'IXSCAN', ...scan } } : { stage: 'COLLSCAN', direction };
   return sorted ? source : { stage: 'SORT', inputStage: source };
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { Collection, Index, stored } from './collection';
 import { MongoError } from './errors';
@@ -11,7 +11,7 @@ export function databaseOf(namespace: string): string {
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL UNIQUE, uuid BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS indexes (
-    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, name TEXT NOT NULL, spec BLOB NOT NULL, multikey INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, spec BLOB NOT NULL);
 `;
 
 /**
@@ -34,10 +34,10 @@ export class Catalog {
     for (const row of this.db.prepare('SELECT id, namespace, uuid FROM collections ORDER BY id').all()) {
       const { id, namespace, uuid } = row as { id: number; namespace: string; uuid: Uint8Array };
       const indexes = this.db
-        .prepare('SELECT id, name, spec, multikey FROM indexes WHERE collection = ? ORDER BY id')
+        .prepare('SELECT id, spec FROM indexes WHERE collection = ? ORDER BY id')
         .all(id)
-        .map((each) => each as { id: number; name: string; spec: Uint8Array; multikey: number })
-        .map((each) => new Index(this.db, each.id, each.name, stored(each.spec), `documents_${id}`, each.multikey === 1));
+        .map((each) => each as { id: number; spec: Uint8Array })
+        .map((each) => new Index(this.db, each.id, stored(each.spec), `documents_${id}`));
       this.collections.set(namespace, new Collection(this.db, id, namespace, Buffer.from(uuid), indexes));
     }
   }
@@ -92,9 +92,7 @@ export class Catalog {
     if (other !== undefined)
       throw new MongoError(13297, `db already exists with different case already have: [${other}] trying to create [${db}]`);
     this.begin();
-    const uuid = randomBytes(16);
-    uuid[6] = (uuid[6]! & 0x0f) | 0x40;
-    uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+    const uuid = Buffer.from(randomUUID().replaceAll('-', ''), 'hex');
     const { lastInsertRowid } = this.db.prepare('INSERT INTO collections (namespace, uuid) VALUES (?, ?)').run(namespace, uuid);
     const id = Number(lastInsertRowid);
     this.db.exec(`CREATE TABLE documents_${id} (rid INTEGER PRIMARY KEY, doc BLOB NOT NULL)`);
@@ -113,16 +111,15 @@ export class Catalog {
     this.collections.delete(collection.namespace);
   }
 
-  /** @throws MongoError 11000 or 171 when the documents do not suit it; nothing is then kept */
+  /** @throws MongoError 11000 or 238 when the documents do not suit it; nothing is then kept */
   createIndex(collection: Collection, spec: Value): void {
     this.begin();
     this.db.exec('SAVEPOINT building');
     try {
-      const name = spec.get('name')!.text;
-      const insertion = this.db.prepare('INSERT INTO indexes (collection, name, spec, multikey) VALUES (?, ?, ?, 0)');
-      const id = Number(insertion.run(collection.id, name, spec.bytes).lastInsertRowid);
+      const insertion = this.db.prepare('INSERT INTO indexes (collection, spec) VALUES (?, ?)');
+      const id = Number(insertion.run(collection.id, spec.bytes).lastInsertRowid);
       this.db.exec(`CREATE TABLE index_${id} (key BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (key, rid)) WITHOUT ROWID`);
-      const index = new Index(this.db, id, name, spec, collection.table, false);
+      const index = new Index(this.db, id, spec, collection.table);
       this.fill(index, collection);
       collection.indexes.push(index);
       this.db.exec('RELEASE building');
@@ -135,10 +132,11 @@ export class Catalog {
   private fill(index: Index, collection: Collection): void {
     for (let [last, rows] = [-1, collection.after(-1, 500)]; rows.length > 0; rows = collection.after(last, 500)) {
       for (const [, rid, doc] of rows) {
-        const keys = index.keys(stored(doc));
-        index.checkUnique(collection.namespace, keys);
-        for (const { key } of keys.values()) index.add(key, rid);
         last = rid;
+        const key = index.key(stored(doc));
+        if (!key) continue;
+        index.checkUnique(collection.namespace, key, stored(doc));
+        index.add(key, rid);
       }
     }
   }

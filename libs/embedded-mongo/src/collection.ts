@@ -1,20 +1,14 @@
 import { type DatabaseSync, type StatementSync } from 'node:sqlite';
 import { MongoError } from './errors';
 import { conjuncts, matches, parseFilter, type Filter } from './filter';
-import { byKey, directedKey, encodeEntry, entriesOf, keyFields, type Entry, type KeyField } from './index-keys';
+import { entryOf, keyFields, type KeyField } from './index-keys';
+import { keyOf } from './key';
 import { render } from './render';
 import { document, NULL, T, Value } from './value';
 
-interface Key {
-  readonly key: Buffer;
-  readonly entry: Entry;
-}
-
-/** Index entries by their key as text. */
-type Keys = ReadonlyMap<string, Key>;
-
 /** An index as it was created, and its table. */
 export class Index {
+  readonly name: string;
   readonly fields: readonly KeyField[];
   readonly unique: boolean;
   readonly partial: Filter | undefined;
@@ -24,13 +18,12 @@ export class Index {
   constructor(
     private readonly db: DatabaseSync,
     readonly id: number,
-    readonly name: string,
     readonly spec: Value,
     private readonly documents: string,
-    public multikey: boolean,
   ) {
+    this.name = spec.get('name')!.text;
     this.fields = keyFields(spec.get('key')!, 67);
-    this.unique = name === '_id_' || (spec.get('unique')?.truthy ?? false);
+    this.unique = this.name === '_id_' || (spec.get('unique')?.truthy ?? false);
     const partial = spec.get('partialFilterExpression');
     this.partial = partial && parseFilter(partial);
   }
@@ -50,20 +43,10 @@ export class Index {
     return found;
   }
 
-  /** The keys under which a document stands here; none if a partial index leaves it out. */
-  keys(doc: Value): Keys {
-    const keys = new Map<string, Key>();
-    if (this.partial && !matches(this.partial, doc)) return keys;
-    const { entries, multikey } = entriesOf(doc, this.fields);
-    if (multikey && !this.multikey) {
-      this.db.prepare('UPDATE indexes SET multikey = 1 WHERE id = ?').run(this.id);
-      this.multikey = true;
-    }
-    for (const entry of entries) {
-      const key = encodeEntry(entry);
-      keys.set(key.toString('latin1'), { key, entry });
-    }
-    return keys;
+  /** The key under which a document stands here; undefined if a partial index leaves it out. */
+  key(doc: Value): Buffer | undefined {
+    if (this.partial && !matches(this.partial, doc)) return undefined;
+    return Buffer.concat(entryOf(doc, this.fields).map(keyOf));
   }
 
   add(key: Buffer, rid: number): void {
@@ -74,14 +57,10 @@ export class Index {
     this.statement('DELETE FROM ENTRIES WHERE key = ? AND rid = ?').run(key, rid);
   }
 
-  /** @throws MongoError 11000 when the index is unique and has one of the keys, those of `own` aside */
-  checkUnique(namespace: string, keys: Keys, own?: Keys): void {
-    if (!this.unique) return;
-    const holder = this.statement('SELECT rid FROM ENTRIES WHERE key = ? LIMIT 1');
-    const taken = [...keys].filter(([text, { key }]) => !own?.has(text) && holder.get(key));
-    if (taken.length === 0) return;
-    // MongoDB tells the first in the order of the index.
-    const [{ entry }] = taken.map(([, each]) => ({ ...each, key: directedKey(each.entry, this.fields) })).sort(byKey) as [Key];
+  /** @throws MongoError 11000 when the index is unique and another document has the key of this one */
+  checkUnique(namespace: string, key: Buffer, doc: Value): void {
+    if (!this.unique || !this.statement('SELECT rid FROM ENTRIES WHERE key = ? LIMIT 1').get(key)) return;
+    const entry = entryOf(doc, this.fields);
     const keyValue = document(this.fields.map(({ name }, at) => [name, entry[at] ?? NULL]));
     const message = `E11000 duplicate key error collection: ${namespace} index: ${this.name} dup key: ${render(keyValue)}`;
     throw new MongoError(11000, message, { keyPattern: this.spec.get('key')!, keyValue });
@@ -135,35 +114,46 @@ export class Collection {
   }
 
   insert(doc: Value): void {
-    const entries = this.indexes.map((index) => {
-      const keys = index.keys(doc);
-      index.checkUnique(this.namespace, keys);
-      return { index, keys };
-    });
+    const changes = this.changes(undefined, doc);
     this.writes++;
-    const rid = Number(this.insertion.run(doc.bytes).lastInsertRowid);
-    for (const { index, keys } of entries) for (const { key } of keys.values()) index.add(key, rid);
+    this.enter(changes, Number(this.insertion.run(doc.bytes).lastInsertRowid));
   }
 
   update(rid: number, before: Value, after: Value): void {
-    const entries = this.indexes.map((index) => {
-      const [old, keys] = [index.keys(before), index.keys(after)];
-      index.checkUnique(this.namespace, keys, old);
-      return { index, old, keys };
-    });
+    const changes = this.changes(before, after);
     this.writes++;
     this.change.run(after.bytes, rid);
-    for (const { index, old, keys } of entries) {
-      for (const [text, { key }] of old) if (!keys.has(text)) index.remove(key, rid);
-      for (const [text, { key }] of keys) if (!old.has(text)) index.add(key, rid);
-    }
+    this.enter(changes, rid);
   }
 
   delete(rid: number, doc: Value): void {
     this.writes++;
-    for (const index of this.indexes) for (const { key } of index.keys(doc).values()) index.remove(key, rid);
+    this.enter(this.changes(doc, undefined), rid);
     this.deletion.run(rid);
   }
+
+  /** Which entries come and go when a document becomes another one. */
+  private changes(before: Value | undefined, after: Value | undefined): readonly Change[] {
+    return this.indexes.flatMap((index) => {
+      const [old, key] = [before && index.key(before), after && index.key(after)];
+      if (old && key?.equals(old)) return [];
+      if (key) index.checkUnique(this.namespace, key, after!);
+      return [{ index, old, key }];
+    });
+  }
+
+  private enter(changes: readonly Change[], rid: number): void {
+    for (const { index, old, key } of changes) {
+      if (old) index.remove(old, rid);
+      if (key) index.add(key, rid);
+    }
+  }
+}
+
+interface Change {
+  readonly index: Index;
+  readonly old: Buffer | undefined;
+  readonly key: Buffer | undefined;
 }
 
 /** A stored document; SQLite hands out a copy, so its bytes are nobody else's. */

@@ -92,8 +92,8 @@ it('lets another process connect to the holder, and take the folder when the hol
   const { child, url, gone } = await serve();
   const refusal = await startEmbeddedMongo({ directory }).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(FolderLockedError);
-  expect(refusal).toMatchObject({ pid: child.pid, url });
-  const client = new MongoClient((refusal as FolderLockedError).url!);
+  expect(refusal).toMatchObject({ holder: { pid: child.pid, url } });
+  const client = new MongoClient((refusal as FolderLockedError).holder!.url);
   await client.db('test').collection('rows').insertOne({ a: 1 });
   await client.close();
   child.kill('SIGKILL');

@@ -45,7 +45,7 @@ it('keeps everything for itself, and its socket for its user', () => {
 it('names the holder of a locked folder, and where to connect to instead', async () => {
   const refusal = await startEmbeddedMongo({ directory: join(directory, 'database') }).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(FolderLockedError);
-  expect(refusal).toMatchObject({ pid: process.pid, socketPath: server.socketPath, url: server.url });
+  expect(refusal).toMatchObject({ holder: { pid: process.pid, socketPath: server.socketPath, url: server.url } });
   expect((refusal as Error).message).toMatch(new RegExp(`in use by process ${process.pid} since \\d{4}-`));
 });
 

@@ -45,7 +45,7 @@ describe('the TTL monitor', () => {
       { _id: 2, at: new Date(now + HOUR) },
       { _id: 3 },
       { _id: 4, at: 'no date' },
-      { _id: 5, at: [new Date(0)] },
+      { _id: 5, at: new Date(0) },
     );
     expect(engine.expire()).toBe(1);
     now += 59_999;
@@ -252,6 +252,7 @@ describe('what is refused', () => {
     [find({ filter: { a: { $regex: 'x' } } }), 2, 'BadValue'],
     [find({ filter: { a: { $near: [1, 2] } } }), 2, 'BadValue'],
     [find({ filter: { 'a.b': null } }), 2, 'BadValue'],
+    [find({ filter: { 'a.0': 1 } }), 2, 'BadValue'],
     [find({ collation: { locale: 'de' } }), 40415, 'IDLUnknownField'],
     [find({ hint: 'a' }), 40415, 'IDLUnknownField'],
     [find({ maxTimeMS: 1 }), 40415, 'IDLUnknownField'],
@@ -305,9 +306,22 @@ describe('what is refused', () => {
     [{ $rename: { a: 'b' } }, 9],
     [{ $set: { 'a.$': 1 } }, 2],
     [{ $set: { 'a.$[]': 1 } }, 2],
+    [{ $set: { 'a.0': 1 } }, 2],
+    [{ $set: { 'b..c': 1 } }, 2],
     [{ $inc: { a: BSON.Decimal128.fromString('1') }, $set: { 'a.x': 1 } }, 40],
   ])('the update %j: %i', (u, code) => {
     expect(ask(update(u))).toMatchObject({ ok: 1, n: 0, writeErrors: [{ code }] });
+    expect(found()).toEqual([{ _id: 1, a: [1] }]);
+  });
+
+  it('an array where an index or a sort meets it', () => {
+    expect(index({ a: 1 })).toMatchObject({ ok: 0, code: 238, codeName: 'NotImplemented' });
+    expect(ask(find({ sort: { 'a.b': 1 } }))).toMatchObject({ ok: 0, code: 238 });
+    expect(index({ b: 1, 'c.d': 1 })).toMatchObject({ ok: 1 });
+    for (const document of [{ b: [] }, { c: [{ d: 1 }] }, { c: { d: [1] } }]) {
+      expect(insert(document)).toMatchObject({ n: 0, writeErrors: [{ code: 238 }] });
+      expect(ask(update({ $set: document }))).toMatchObject({ n: 0, writeErrors: [{ code: 238 }] });
+    }
     expect(found()).toEqual([{ _id: 1, a: [1] }]);
   });
 

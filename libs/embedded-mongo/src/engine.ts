@@ -1,28 +1,23 @@
 import { ACCEPTED, recordRefusal, type Command } from './accepted';
 import { ADMIN_COMMANDS } from './admin-commands';
-import { type Catalog } from './catalog';
+import { Catalog } from './catalog';
+import { Cursors } from './cursors';
 import { MongoError, Refusal } from './errors';
 import { type Filter, parseFilter } from './filter';
 import { READ_COMMANDS } from './read-commands';
 import { Request } from './request';
-import { type Handler, State } from './state';
+import { type Handler, type State } from './state';
 import { document, double, validate, value, type Value } from './value';
 import { deleteSome, WRITE_COMMANDS } from './write-commands';
 
 const HANDLERS: Readonly<Record<Command, Handler>> = { ...READ_COMMANDS, ...WRITE_COMMANDS, ...ADMIN_COMMANDS };
-const ALIASES: Readonly<Record<string, string>> = {
-  isMaster: 'hello',
-  ismaster: 'hello',
-  buildinfo: 'buildInfo',
-  findandmodify: 'findAndModify',
-};
 
 /** The database behind the wire: takes commands, answers documents. Not tied to a socket, a thread or the real clock. */
 export class Engine {
   private readonly state: State;
 
   constructor(file: string, now: () => number = Date.now) {
-    this.state = new State(file, now);
+    this.state = { catalog: new Catalog(file), cursors: new Cursors(now), now };
   }
 
   get catalog(): Catalog {
@@ -34,7 +29,7 @@ export class Engine {
     try {
       for (const each of [body, ...[...sequences.values()].flat()]) validate(each);
       const request = new Request(body, sequences);
-      const name = Object.hasOwn(ALIASES, request.name) ? ALIASES[request.name]! : request.name;
+      const name = /^is[Mm]aster$/.test(request.name) ? 'hello' : request.name;
       if (!isCommand(name)) throw new Refusal(59, `no such command: '${request.name}'`);
       request.checkCommand(name);
       const handler = HANDLERS[name];

@@ -6,7 +6,7 @@ const NAMES: Readonly<Record<number, string>> = {
   28: 'PathNotViable', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound',
   52: 'DollarPrefixedFieldName', 53: 'InvalidIdField', 54: 'NotSingleValueField', 59: 'CommandNotFound',
   66: 'ImmutableField', 67: 'CannotCreateIndex', 72: 'InvalidOptions', 73: 'InvalidNamespace', 85: 'IndexOptionsConflict',
-  86: 'IndexKeySpecsConflict', 171: 'CannotIndexParallelArrays', 175: 'QueryPlanKilled', 197: 'InvalidIndexSpecificationOption',
+  86: 'IndexKeySpecsConflict', 175: 'QueryPlanKilled', 197: 'InvalidIndexSpecificationOption',
   238: 'NotImplemented', 292: 'QueryExceededMemoryLimitNoDiskUseAllowed', 352: 'UnsupportedOpQueryCommand',
   68: 'IndexAlreadyExists', 10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 13297: 'DatabaseDifferCase', 40414: 'IDLFailedToParse', 40415: 'IDLUnknownField',
 };

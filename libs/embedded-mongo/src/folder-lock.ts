@@ -8,6 +8,7 @@ export interface Holder {
   /** ISO 8601 */
   readonly since: string;
   readonly socketPath: string;
+  /** Where to connect to it. */
   readonly url: string;
 }
 
@@ -22,19 +23,6 @@ export class FolderLockedError extends Error {
   ) {
     const who = holder ? `process ${holder.pid} since ${holder.since}` : 'another process';
     super(`The database folder ${directory} is in use by ${who}. Stop it, or use another DATA_DIR.`);
-  }
-
-  get pid(): number | null {
-    return this.holder?.pid ?? null;
-  }
-
-  get socketPath(): string | null {
-    return this.holder?.socketPath ?? null;
-  }
-
-  /** Where to connect to the holder instead. */
-  get url(): string | null {
-    return this.holder?.url ?? null;
   }
 }
 

@@ -1,3 +1,2 @@
 export { startEmbeddedMongo, type EmbeddedMongo, type EmbeddedMongoOptions } from './embedded-mongo';
 export { FolderLockedError } from './folder-lock';
-export { ACCEPTED } from './accepted';

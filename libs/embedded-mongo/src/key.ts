@@ -22,7 +22,7 @@ export function equal(a: Value, b: Value): boolean {
 
 // prettier-ignore
 const CLASSES: Readonly<Record<number, number>> = {
-  [T.MIN_KEY]: 0x10, [T.UNDEFINED]: 0x14, [T.NULL]: 0x18, [T.DOUBLE]: 0x20, [T.INT]: 0x20, [T.LONG]: 0x20, [T.DECIMAL]: 0x20,
+  [T.MIN_KEY]: 0x10, [T.NULL]: 0x18, [T.DOUBLE]: 0x20, [T.INT]: 0x20, [T.LONG]: 0x20, [T.DECIMAL]: 0x20,
   [T.STRING]: 0x28, [T.SYMBOL]: 0x28, [T.OBJECT]: 0x30, [T.ARRAY]: 0x38, [T.BINARY]: 0x40, [T.OBJECT_ID]: 0x48, [T.BOOL]: 0x50,
   [T.DATE]: 0x58, [T.TIMESTAMP]: 0x60, [T.REGEX]: 0x68, [T.CODE]: 0x78, [T.MAX_KEY]: 0xe0,
 };

@@ -46,7 +46,7 @@ export function choosePlan(collection: Collection, { filter, sort }: Query): Pla
   for (const index of collection.indexes) {
     if (!index.covers(filter)) continue;
     const { intervals, equalities, ranged } = boundsOf(index, conjuncts(filter));
-    const order = index.multikey || intervals.length > 1 ? undefined : orderOf(index, equalities, sort);
+    const order = intervals.length > 1 ? undefined : orderOf(index, equalities, sort);
     const exact = index.unique && equalities === index.fields.length;
     const score = (exact ? 100 : 0) + equalities * 10 + (ranged ? 5 : 0) + (order && sort.length > 0 ? 3 : 0);
     if (score <= bestScore) continue;
@@ -80,30 +80,27 @@ function boundsOf(
   let range: Interval | undefined;
   for (const field of index.fields) {
     const here = predicates.filter(({ name }) => name === field.name);
-    const points = here.map((each) => pointsOf(each, index.multikey)).find((each) => each !== undefined);
+    const points = here.map(pointsOf).find((each) => each !== undefined);
     if (!points || prefixes.length * points.length > MOST_INTERVALS) {
-      range = rangeOf(here, index.multikey);
+      range = rangeOf(here);
       break;
     }
     const keys = new Map(points.map((point) => [keyOf(point).toString('latin1'), keyOf(point)]));
     prefixes = prefixes.flatMap((prefix) => [...keys.values()].map((key) => Buffer.concat([prefix, key])));
     equalities++;
-    if (index.multikey) break; // conditions on two fields below one array may hold for two of its elements
   }
   const { low, high } = range ?? { low: Buffer.alloc(0), high: END };
   const intervals = prefixes.map((prefix) => ({ low: Buffer.concat([prefix, low]), high: Buffer.concat([prefix, high]) }));
   return { intervals: intervals.sort((a, b) => Buffer.compare(a.low, b.low)), equalities, ranged: range !== undefined };
 }
 
-/** An array is found under its elements, and null also where an array hides it: these are not looked up. */
-function pointsOf({ operator, operand }: Predicate, multikey: boolean): readonly Value[] | undefined {
-  const points = operator === '$eq' ? [operand] : operator === '$in' ? operand.items : undefined;
-  return points?.every(({ type }) => type !== T.ARRAY && !(multikey && type === T.NULL)) ? points : undefined;
+function pointsOf({ operator, operand }: Predicate): readonly Value[] | undefined {
+  return operator === '$eq' ? [operand] : operator === '$in' ? operand.items : undefined;
 }
 
 const UNLIMITED: ReadonlySet<number> = new Set([T.NULL, T.ARRAY, T.MIN_KEY, T.MAX_KEY]);
 
-function rangeOf(predicates: readonly Predicate[], multikey: boolean): Interval | undefined {
+function rangeOf(predicates: readonly Predicate[]): Interval | undefined {
   const limits = predicates.filter(
     ({ operator, operand }) => /^\$[lg]te?$/.test(operator) && !UNLIMITED.has(operand.type) && !isNaNumber(operand),
   );
@@ -114,11 +111,9 @@ function rangeOf(predicates: readonly Predicate[], multikey: boolean): Interval 
   const some = lower ?? upper;
   if (!some) return undefined;
   const family = bracket(some.operand);
-  // In a multikey index two limits may hold for two elements: only one of them bounds the scan.
-  const closing = multikey && lower ? undefined : upper;
   return {
     low: lower ? edge(lower, lower.operator === '$gt') : Buffer.from([family]),
-    high: closing ? edge(closing, closing.operator === '$lte') : Buffer.from([family + 1]),
+    high: upper ? edge(upper, upper.operator === '$lte') : Buffer.from([family + 1]),
   };
 }
 
@@ -140,11 +135,8 @@ export interface Tally {
  */
 export function* scan(collection: Collection, filter: Filter, plan: Plan, tally: Tally = { keys: 0, docs: 0 }): Generator<Found> {
   const { index } = plan;
-  const seen = index?.multikey ? new Set<number>() : undefined;
   for (const [, rid, bytes] of index ? viaIndex(collection, index, plan) : inNaturalOrder(collection)) {
     if (index) tally.keys++;
-    if (seen?.has(rid)) continue;
-    seen?.add(rid);
     tally.docs++;
     const doc = stored(bytes);
     if (matches(filter, doc)) yield { rid, doc };

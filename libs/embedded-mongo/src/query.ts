@@ -1,7 +1,7 @@
 import { type Collection } from './collection';
 import { MongoError, Refusal } from './errors';
 import { parseFilter } from './filter';
-import { byKey, keyFields, sortKey, type KeyField } from './index-keys';
+import { keyFields, sortKey, type KeyField } from './index-keys';
 import { choosePlan, isById, scan, type Found, type Plan, type Query, type Tally } from './plan';
 import { document, T, type Value } from './value';
 
@@ -43,7 +43,7 @@ function sorted(all: Iterable<Found>, sort: readonly KeyField[], first: number):
   let rows: { key: Buffer; found: Found }[] = [];
   let bytes = 0;
   const cut = (): void => {
-    rows = rows.sort(byKey).slice(0, first);
+    rows = rows.sort((a, b) => Buffer.compare(a.key, b.key)).slice(0, first);
     bytes = rows.reduce((sum, { found }) => sum + found.doc.length, 0);
   };
   for (const found of all) {

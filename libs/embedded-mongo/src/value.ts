@@ -128,12 +128,8 @@ export function value(plain: Plain): Value {
   if (typeof plain === 'bigint') return long(plain);
   if (typeof plain === 'boolean') return new Value(T.BOOL, Buffer.from([plain ? 1 : 0]));
   if (plain instanceof Date) return new Value(T.DATE, long(BigInt(plain.getTime())).bytes);
-  if (isList(plain)) return array(plain.map(value));
+  if (plain instanceof Array) return array(plain.map(value));
   return document(Object.entries(plain).map(([name, each]) => [name, value(each)]));
-}
-
-function isList(plain: object): plain is readonly Plain[] {
-  return Array.isArray(plain);
 }
 
 export function int(number: number): Value {

@@ -132,12 +132,31 @@ export const id: fc.Arbitrary<Value> = fc.oneof(
   { weight: 1, arbitrary: scalar },
 );
 
-export const doc: fc.Arbitrary<Value> = fc
-  .tuple(id, record(fc.oneof(deep(likely), likely), 4), fc.boolean())
-  .map(([_id, rest, last]) => document(last ? [...rest.fields, ['_id', _id]] : [['_id', _id], ...rest.fields]));
+/** Without arrays: what may stand in an index. */
+const flat: fc.Arbitrary<Value> = fc.oneof(
+  { weight: 4, arbitrary: small },
+  { weight: 2, arbitrary: scalar },
+  { weight: 2, arbitrary: record(fc.oneof(small, scalar), 2) },
+);
+const flatFields = fc
+  .tuple(fc.option(flat), fc.option(flat))
+  .map(([d, e]): Field[] => [...(d ? [['d', d] as Field] : []), ...(e ? [['e', e] as Field] : [])]);
 
+export const doc: fc.Arbitrary<Value> = fc
+  .tuple(id, record(fc.oneof(deep(likely), likely), 3), flatFields, fc.boolean())
+  .map(([_id, rest, more, last]) => {
+    const fields = [...rest.fields, ...more];
+    return document(last ? [...fields, ['_id', _id]] : [['_id', _id], ...fields]);
+  });
+
+export const flatPath = fc.constantFrom('d', 'e', 'd.a', 'e.b', 'd', 'e');
 export const path: fc.Arbitrary<string> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom('a', 'b', 'c', 'a', 'b') },
   { weight: 3, arbitrary: fc.constantFrom('a.b', 'b.a', 'a.a', 'a.c', 'b.b', 'a.b.c') },
   { weight: 1, arbitrary: fc.constantFrom('_id', '_id.a', 'a.3') },
+);
+/** A path and what may stand there. */
+export const at: fc.Arbitrary<readonly [string, Value]> = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(path, likely) },
+  { weight: 2, arbitrary: fc.tuple(flatPath, flat) },
 );

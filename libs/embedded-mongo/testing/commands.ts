@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import { ACCEPTED } from '../src/accepted';
 import { array, document, int, T, value, type Field, type Plain, type Value } from '../src/value';
-import { anyValue, doc, id, likely, number, path, small } from './arbitraries';
+import { anyValue, at, doc, flatPath, id, likely, number, path, small } from './arbitraries';
 
 /** A command without its collection and database, which the run adds. */
 export interface Command {
@@ -24,7 +25,7 @@ const condition: fc.Arbitrary<Value> = fc.oneof({ weight: 1, arbitrary: likely }
 const { filter } = fc.letrec<{ filter: Value; part: Field }>((tie) => ({
   part: fc.oneof(
     { maxDepth: 3 },
-    { weight: 5, arbitrary: fc.tuple(path, condition) },
+    { weight: 5, arbitrary: fc.tuple(fc.oneof(path, flatPath), condition) },
     { weight: 1, arbitrary: fc.tuple(fc.constant('$or'), fc.array(tie('filter'), { minLength: 1, maxLength: 3 }).map(array)) },
   ),
   filter: fc.uniqueArray(tie('part'), { selector: ([name]) => name, maxLength: 3 }).map(object),
@@ -33,7 +34,7 @@ const { filter } = fc.letrec<{ filter: Value; part: Field }>((tie) => ({
 const byId = id.map((each) => value({ _id: each }));
 const anyFilter = fc.oneof({ weight: 3, arbitrary: filter }, { weight: 1, arbitrary: byId });
 
-const sortPath = fc.constantFrom('a', 'b', 'c', 'a.b', 'b.a', 'a.a');
+const sortPath = fc.oneof({ weight: 8, arbitrary: flatPath }, { weight: 1, arbitrary: fc.constantFrom('a', 'b', 'a.b') });
 const direction = fc.constantFrom(int(1), int(-1));
 const sort = fc.uniqueArray(fc.tuple(sortPath, direction), { selector: ([name]) => name, maxLength: 2 });
 /** Ends in `_id`, so that there is one right order. */
@@ -56,22 +57,15 @@ const count = fc.integer({ min: 0, max: 4 }).map(int);
 
 const find: fc.Arbitrary<Command> = fc.oneof(
   fc
-    .tuple(
-      anyFilter,
-      fullSort,
-      option('projection', projection),
-      option('skip', count),
-      option('limit', count),
-      option('batchSize', count),
-    )
+    .tuple(anyFilter, fullSort, option('projection', projection), option('limit', count), option('batchSize', count))
     .map(([by, order, ...rest]): Command => ({ name: 'find', fields: [['filter', by], ['sort', order], ...rest.flat()] })),
   fc
-    .tuple(anyFilter, option('batchSize', count))
-    .map(([by, size]): Command => ({ name: 'find', fields: [['filter', by], ...size] })),
+    .tuple(anyFilter, option('batchSize', count), option('limit', count), option('singleBatch', fc.boolean().map(value)))
+    .map(([by, ...rest]): Command => ({ name: 'find', fields: [['filter', by], ...rest.flat()] })),
   fc.tuple(anyFilter, sort.map(object)).map(([by, order]) => ({ name: 'find', fields: fieldsOf({ filter: by, sort: order }) })),
 );
 
-const groupKey = fc.constantFrom<Plain>('$a', '$b', '$_id', null, 1, 'x');
+const groupKey = fc.constantFrom<Plain>('$a', '$b', '$d', '$_id', null, 1, 'x');
 const aggregate: fc.Arbitrary<Command> = fc.tuple(anyFilter, fc.option(groupKey)).map(([by, key]) => ({
   name: 'aggregate',
   fields: fieldsOf({
@@ -91,8 +85,8 @@ const amount = fc.oneof(
   { weight: 1, arbitrary: anyValue },
 );
 const modifier: fc.Arbitrary<readonly [string, Field]> = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(fc.constantFrom('$set', '$set', '$setOnInsert', '$max', '$unset'), fc.tuple(path, likely)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('$inc'), fc.tuple(path, amount)) },
+  { weight: 3, arbitrary: fc.tuple(fc.constantFrom('$set', '$set', '$setOnInsert', '$max', '$unset'), at) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('$inc'), fc.tuple(fc.oneof(path, flatPath), amount)) },
 );
 
 const operation: fc.Arbitrary<Value> = fc
@@ -105,20 +99,28 @@ const operation: fc.Arbitrary<Value> = fc
 
 /** One equality beside `_id`: in which order MongoDB 9.0 sets several is chance. */
 const upsertFilter = fc
-  .tuple(id, fc.option(fc.tuple(path, condition)))
+  .tuple(id, fc.option(fc.oneof(fc.tuple(path, condition), at)))
   .map(([_id, more]) => object([['_id', _id], ...(more && more[0] !== '_id' ? [more] : [])]));
 
-const update: fc.Arbitrary<Command> = fc
+const change: fc.Arbitrary<Value> = fc
   .tuple(
     fc.oneof(fc.tuple(anyFilter, fc.constant(false)), fc.tuple(byId, fc.boolean()), fc.tuple(upsertFilter, fc.boolean())),
     operation,
     fc.boolean(),
   )
-  .map(([[q, upsert], u, multi]) => ({ name: 'update', fields: fieldsOf({ updates: [{ q, u, multi, upsert }] }) }));
+  .map(([[q, upsert], u, multi]) => value({ q, u, multi, upsert }));
+/** Behind the first those by `_id`, of which each finds one at most. */
+const changeById = fc.tuple(byId, operation, fc.boolean()).map(([q, u, upsert]) => value({ q, u, upsert }));
+const update: fc.Arbitrary<Command> = fc
+  .tuple(change, fc.array(changeById, { maxLength: 2 }), fc.boolean())
+  .map(([first, more, ordered]) => ({ name: 'update', fields: fieldsOf({ updates: [first, ...more], ordered }) }));
 
 const remove: fc.Arbitrary<Command> = fc
-  .tuple(anyFilter, fc.integer({ min: 0, max: 1 }))
-  .map(([q, limit]) => ({ name: 'delete', fields: fieldsOf({ deletes: [{ q, limit }] }) }));
+  .tuple(anyFilter, fc.integer({ min: 0, max: 1 }), fc.array(byId, { maxLength: 2 }), fc.boolean())
+  .map(([q, limit, more, ordered]) => ({
+    name: 'delete',
+    fields: fieldsOf({ deletes: [{ q, limit }, ...more.map((each) => ({ q: each, limit: 1 }))], ordered }),
+  }));
 
 const findAndModify: fc.Arbitrary<Command> = fc
   .oneof(
@@ -128,7 +130,7 @@ const findAndModify: fc.Arbitrary<Command> = fc
   )
   .map(([query, how]) => ({ name: 'findAndModify', fields: fieldsOf({ query, ...how }) }));
 
-export const command: fc.Arbitrary<Command> = fc.oneof(
+const usual: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: insert },
   { weight: 5, arbitrary: find },
   { weight: 1, arbitrary: aggregate },
@@ -137,11 +139,39 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 2, arbitrary: findAndModify },
 );
 
-const indexPath = fc.constantFrom('a', 'b', 'c', 'a.b', 'b.a', 'a.a', 'a.b.c');
+const optionName = fc.constantFrom(
+  ...new Set(Object.values(ACCEPTED.commands).flatMap((fields) => Object.keys(fields ?? {}))),
+  ...['$readPreference', 'hint', 'collation', 'comment', 'skip', 'let', 'maxTimeMS', 'arrayFilters', 'other'],
+);
+const writeConcern = fc
+  .tuple(fc.constantFrom<Plain>(0, 1, 2, 1.5, 'majority', 'other', null), fc.option(fc.constantFrom<Plain>(true, false, 1, 'x')))
+  .map(([w, j]) => value({ w, ...(j === null ? {} : { j }) }));
+const oddField: fc.Arbitrary<Field> = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(optionName, anyValue) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('writeConcern'), writeConcern) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(
+      fc.constant('$readPreference'),
+      anyValue.map((mode) => value({ mode })),
+    ),
+  },
+);
+
+/** With a field that is strange to it, or holds something strange. */
+const odd: fc.Arbitrary<Command> = fc.tuple(usual, oddField).map(([{ name, fields }, [option, strange]]) => {
+  const known = fields.some(([each]) => each === option);
+  const put: Field = [option, strange];
+  return { name, fields: known ? fields.map((field) => (field[0] === option ? put : field)) : [...fields, put] };
+});
+
+export const command: fc.Arbitrary<Command> = fc.oneof({ weight: 20, arbitrary: usual }, { weight: 1, arbitrary: odd });
+
+const indexPath = fc.oneof({ weight: 8, arbitrary: flatPath }, { weight: 1, arbitrary: fc.constantFrom('a', 'a.b', 'a.b.c') });
 const partial: fc.Arbitrary<Value> = fc
   .array(
     fc.tuple(
-      fc.constantFrom('a', 'b', 'c', 'a.b'),
+      fc.constantFrom('a', 'b', 'd', 'e', 'a.b'),
       fc.oneof(
         likely,
         fc.constant(value({ $exists: true })),

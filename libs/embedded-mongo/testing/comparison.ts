@@ -3,7 +3,7 @@ import { Engine } from '../src/engine';
 import { parseSort } from '../src/query';
 import { sortKey } from '../src/index-keys';
 import { render } from '../src/render';
-import { array, document, value, type Field, type Plain, type Value } from '../src/value';
+import { array, document, T, value, type Field, type Plain, type Value } from '../src/value';
 import { type Command } from './commands';
 import { type WireClient } from './wire-client';
 
@@ -54,7 +54,8 @@ export class Comparison {
         if (this.refusal === undefined) return difference(command, real, ours);
         this.tally.refused++;
         await this.real.command(this.body({ name: 'dropIndexes', fields: value({ index: index.get('name')! }).fields }));
-      } else if (isOk(ours) !== isOk(real)) return difference(command, real, ours);
+      } else if (isOk(ours) !== isOk(real) || (this.refusal === undefined && !sameCode(real, ours)))
+        return difference(command, real, ours);
     }
     return undefined;
   }
@@ -65,7 +66,7 @@ export class Comparison {
     if (!settled) return undefined;
     const [real, ours] = await this.both(settled);
     this.tally.compared++;
-    const same = await this.sameAnswer(settled, real, ours);
+    const same = this.refusal === undefined && (await this.sameAnswer(settled, real, ours));
     const reading = READS.has(command.name);
     if (this.refusal !== undefined) {
       this.tally.refused++;
@@ -96,13 +97,16 @@ export class Comparison {
   private async unambiguous(command: Command): Promise<Command | undefined> {
     const list = command.name === 'update' ? 'updates' : command.name === 'delete' ? 'deletes' : undefined;
     if (!list && command.name !== 'findAndModify') return command;
-    const statement = list ? fieldOf(command, list)!.fields[0]![1] : document([['q', fieldOf(command, 'query')!]]);
+    const given = list ? fieldOf(command, list) : document([['', document([['q', fieldOf(command, 'query')!]])]]);
+    const statement = given?.fields[0]?.[1];
+    if (statement?.type !== T.OBJECT || statement.get('q')?.type !== T.OBJECT) return command; // fails in any case
     const counted = await this.real.command(this.body({ name: 'count', fields: [['query', statement.get('q')!]] }));
     if ((counted.get('n')?.number ?? 0) < 2) return command;
     if (!list) return undefined;
     const all: Field = command.name === 'update' ? ['multi', value(true)] : ['limit', value(0)];
     const changed = statement.fields.map((field) => (field[0] === all[0] ? all : field));
-    return { name: command.name, fields: [[list, array([document(changed)])]] };
+    const statements = array([document(changed), ...fieldOf(command, list)!.items.slice(1)]);
+    return { name: command.name, fields: command.fields.map((field) => (field[0] === list ? [list, statements] : field)) };
   }
 
   private async sameAnswer(command: Command, real: Value, ours: Value): Promise<boolean> {
@@ -113,6 +117,7 @@ export class Comparison {
     ];
     const sort = fieldOf(command, 'sort');
     const total = sort?.get('_id');
+    if (this.refusal !== undefined) return false;
     const failure = (list: readonly Value[]): Value | undefined => list.find((each) => each.get('errmsg'));
     if (failure(one)) return alike(one[0]!, other[0] ?? real);
     if (total) return value(one).same(value(other));
@@ -164,6 +169,10 @@ function items(list: Value): Value[] {
 
 function isOk(answer: Value): boolean {
   return answer.get('ok')?.number === 1;
+}
+
+function sameCode(real: Value, ours: Value): boolean {
+  return real.get('code')?.number === ours.get('code')?.number;
 }
 
 function failed(answer: Value): boolean {
