@@ -35,10 +35,10 @@ function* documentsOf(found: Iterable<Found>): Generator<Value> {
 /** `_id`: a constant or a field; the other fields: sums of a constant int. */
 function groupOf(operand: Value): (found: Iterable<Found>) => Generator<Value> {
   if (operand.type !== T.OBJECT) throw new MongoError(15947, "a group's fields must be specified in an object");
+  const steps = operand.fields.filter(([name]) => name !== '_id').map(sumOf);
   const id = operand.get('_id');
   if (!id) throw new MongoError(15955, 'a group specification must include an _id');
   const keyed = expression(id);
-  const steps = operand.fields.filter(([name]) => name !== '_id').map(sumOf);
   return function* (found) {
     const groups = new Map<string, { id: Value; sums: Value[] }>();
     for (const { doc } of found) {

@@ -104,7 +104,7 @@ function graft(tree: Update, parts: readonly string[], modifier: Modifier): void
  * @throws MongoError 66 when `_id` would change, 28 for a path through what holds no fields, and those of the operators
  */
 export function applyUpdate(update: Update, doc: Value): Value {
-  return checkSize(applyTree(update, doc, { document: doc, inserting: false }, []));
+  return checkSize(apply(update, doc, { document: doc, inserting: false }, [])!);
 }
 
 function checkSize(doc: Value): Value {
@@ -162,8 +162,8 @@ export function upsertDocument(update: Update, filter: Filter): Value {
     }
   }
   const empty = document([]);
-  const seed = applyTree(tree, empty, { document: empty, inserting: true }, []);
-  return checkSize(prepareInsert(applyTree(update, seed, { document: seed, inserting: true }, [])));
+  const seed = apply(tree, empty, { document: empty, inserting: true }, [])!;
+  return checkSize(prepareInsert(apply(update, seed, { document: seed, inserting: true }, [])!));
 }
 
 interface Run {
@@ -176,53 +176,43 @@ function inOrder(branch: Update): readonly (readonly [string, Update | Modifier]
   return [...branch].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-function applyTree(branch: Update, container: Value, run: Run, at: readonly string[]): Value {
-  const fields: Field[] = [...container.fields];
+/** What is at `path` after the update; undefined: nothing, `before` itself: no change. */
+function apply(branch: Update | Modifier, before: Value | undefined, run: Run, path: readonly string[]): Value | undefined {
+  if (!(branch instanceof Map)) return modify(branch, before, run, path);
+  if (before && before.type !== T.OBJECT) return block(branch, before, run, path);
+  const fields: Field[] = [...(before?.fields ?? [])];
   let changed = false;
   for (const [name, child] of inOrder(branch)) {
-    const path = [...at, name];
     const place = fields.findIndex((field) => field[0] === name);
-    const before = fields[place]?.[1];
-    const after = before ? change(child, before, run, path) : create(child, run, path);
-    if (after === before) continue;
+    const old = fields[place]?.[1];
+    const after = apply(child, old, run, [...path, name]);
+    if (after === old) continue;
     changed = true;
-    if (!after) fields.splice(place, 1);
-    else fields[before ? place : fields.length] = [name, after];
+    if (after) fields[old ? place : fields.length] = [name, after];
+    else fields.splice(place, 1);
   }
-  return changed ? document(fields) : container;
+  return changed ? document(fields) : before;
 }
 
-function change(child: Update | Modifier, before: Value, run: Run, path: readonly string[]): Value | undefined {
-  if (child instanceof Map) {
-    if (before.type === T.OBJECT) return applyTree(child, before, run, path);
-    for (const [name, each] of inOrder(child)) block(each, before, run, [...path, name]);
-    return before;
-  }
-  if (child.insertOnly && !run.inserting) return before;
-  const after = child.apply(before, path.at(-1)!, run.document);
-  if (path[0] === '_id' && after !== before) throw immutable(path);
+function modify(modifier: Modifier, before: Value | undefined, run: Run, path: readonly string[]): Value | undefined {
+  if (before ? !applies(modifier, run) : !makes(modifier, run)) return before;
+  const after = modifier.apply(before, path.at(-1)!, run.document);
+  if (path[0] === '_id' && after !== before && run.document.get('_id'))
+    throw new MongoError(66, `Performing an update on the path '${path.join('.')}' would modify the immutable field '_id'`);
   return after;
 }
 
-function immutable(path: readonly string[]): MongoError {
-  return new MongoError(66, `Performing an update on the path '${path.join('.')}' would modify the immutable field '_id'`);
+function applies({ insertOnly }: Modifier, { inserting }: Run): boolean {
+  return inserting || !insertOnly;
 }
 
-function create(child: Update | Modifier, run: Run, path: readonly string[]): Value | undefined {
-  if (child instanceof Map) {
-    const made = inOrder(child).map(([name, each]) => [name, create(each, run, [...path, name])] as const);
-    const fields = made.filter((field): field is Field => field[1] !== undefined);
-    return fields.length > 0 ? document(fields) : undefined;
-  }
-  if (!child.creates || (child.insertOnly && !run.inserting)) return undefined;
-  if (path[0] === '_id' && path.length > 1 && run.document.get('_id')) throw immutable(path);
-  return child.apply(undefined, path.at(-1)!, run.document);
+function makes(branch: Update | Modifier, run: Run): boolean {
+  return branch instanceof Map ? [...branch.values()].some((each) => makes(each, run)) : branch.creates && applies(branch, run);
 }
 
-/** A path whose last part `value` cannot have: an error for what would make it, nothing for $unset. */
-function block(child: Update | Modifier, value: Value, run: Run, path: readonly string[]): void {
-  if (child instanceof Map) for (const [, each] of inOrder(child)) block(each, value, run, path);
-  else if (child.creates && (!child.insertOnly || run.inserting)) {
-    throw new MongoError(28, `Cannot create field '${path.at(-1)}' in element {${renderField([path.at(-2)!, value])}}`);
-  }
+/** `value` can have no fields: an error for what would make one, nothing for $unset. */
+function block(branch: Update, value: Value, run: Run, path: readonly string[]): Value {
+  const made = inOrder(branch).find(([, child]) => makes(child, run));
+  if (!made) return value;
+  throw new MongoError(28, `Cannot create field '${made[0]}' in element {${renderField([path.at(-1)!, value])}}`);
 }

@@ -100,7 +100,7 @@ function parseQuery(bytes: Buffer): Pick<Message, 'body' | 'sequences' | 'refusa
   const { fields } = documentAt(bytes, nameEnd + 9, bytes.length);
   const body = document([...fields.filter(([name]) => name !== '$db'), ['$db', value('admin')]]);
   const name = fields[0]?.[0] ?? '';
-  if (HANDSHAKE.has(name)) return { body, sequences: new Map() };
+  if (HANDSHAKE.has(name) && bytes.toString('utf8', 20, nameEnd).endsWith('.$cmd')) return { body, sequences: new Map() };
   const error = new MongoError(352, `Unsupported OP_QUERY command: ${name}. The client driver may require an upgrade.`);
   return { body, sequences: new Map(), refusal: failure(error) };
 }
