@@ -198,6 +198,8 @@ describe('what is written', () => {
     const updates = [{ q: { _id: 1 }, u: { $set: { a: 1 } } }];
     expect(ask({ update: 'things', updates, writeConcern })).toEqual({ n: 0, nModified: 0, ok: 1 });
     expect(found()).toEqual([{ _id: 1, a: 1 }]);
+    const durable = { insert: 'things', documents: [{ _id: 1 }], writeConcern: { w: 0, j: true } };
+    expect(ask(durable)).toMatchObject({ n: 0, writeErrors: [{ code: 11000 }] });
   });
 
   it('goes on behind an error only when it is not ordered', () => {
@@ -271,6 +273,10 @@ describe('what is refused', () => {
     [create({ collation: { locale: 'de' } }), 197, 'InvalidIndexSpecificationOption'],
     [{ insert: 'things', documents: [{}], writeConcern: { w: 3 } }, 2, 'BadValue'],
     [{ insert: 'things', documents: [{}], writeConcern: { j: 'x' } }, 2, 'BadValue'],
+    [{ insert: 'things', documents: [{}], writeConcern: { w: new Date(0) } }, 2, 'BadValue'],
+    [{ delete: 'things', deletes: [{ q: {}, limit: new Date(0) }] }, 9, 'FailedToParse'],
+    [{ dropDatabase: new Date(1) }, 5255100, 'Location5255100'],
+    [find({ sort: { a: 1.5 } }), 15975, 'Location15975'],
     [find({ $readPreference: { mode: 'any' } }), 2, 'BadValue'],
     [find({ $readPreference: {} }), 40414, 'IDLFailedToParse'],
     [find({ lsid: { id: 1 } }), 2, 'BadValue'],

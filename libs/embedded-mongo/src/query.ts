@@ -1,5 +1,5 @@
 import { type Collection } from './collection';
-import { MongoError, Refusal } from './errors';
+import { Refusal } from './errors';
 import { parseFilter } from './filter';
 import { keyFields, sortKey, type KeyField } from './index-keys';
 import { choosePlan, isById, scan, type Found, type Plan, type Query, type Tally } from './plan';
@@ -14,8 +14,7 @@ export function parseSort(sort: Value): readonly KeyField[] {
   for (const [name, { isNumber, type, number }] of sort.fields) {
     if (!isNumber || type === T.DECIMAL)
       throw new Refusal(15974, `Illegal key in $sort specification: ${name}: only 1 and -1 are supported`);
-    if (Math.abs(number) !== 1)
-      throw new MongoError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
+    if (Math.abs(number) !== 1) throw new Refusal(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
   }
   return keyFields(sort, 2);
 }

@@ -134,7 +134,8 @@ export class Request extends Fields {
 
   /** The client asked not to be told what a write did. */
   get unacknowledged(): boolean {
-    return this.document('writeConcern')?.get('w')?.number === 0;
+    const concern = this.document('writeConcern');
+    return concern?.get('w')?.number === 0 && !concern.get('j')?.truthy;
   }
 
   /** The first batch that the command's `cursor` asks for. */

@@ -72,7 +72,7 @@ export class Value {
     return this.source.toString('utf8', this.start + 4, this.start + this.length - 1);
   }
 
-  /** int, double and long as a JavaScript number (a long may lose digits); a decimal is NaN here. */
+  /** int, double and long as a JavaScript number (a long may lose digits); NaN for all else, a decimal too. */
   get number(): number {
     switch (this.type) {
       case T.INT:
@@ -80,7 +80,6 @@ export class Value {
       case T.DOUBLE:
         return this.source.readDoubleLE(this.start);
       case T.LONG:
-      case T.DATE:
         return Number(this.source.readBigInt64LE(this.start));
       default:
         return Number.NaN;

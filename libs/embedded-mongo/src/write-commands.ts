@@ -105,9 +105,9 @@ const remove: Handler = (state, request) => {
   const namespace = request.namespace;
   const statements = request.documents('deletes').map((statement) => {
     const fields = new Fields(statement, 'delete.deletes', 'deleteStatement');
-    const [q, limit] = [fields.required('q'), fields.required('limit').number];
+    const limit = fields.required('limit').number;
     if (limit !== 0 && limit !== 1) throw new Refusal(9, `The limit field in delete objects must be 0 or 1. Got ${limit}`);
-    return { q, limit };
+    return { q: fields.required('q'), limit };
   });
   let n = 0;
   const errors = each(request, statements, ({ q, limit }) => {

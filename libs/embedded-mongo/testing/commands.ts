@@ -35,7 +35,10 @@ const byId = id.map((each) => value({ _id: each }));
 const anyFilter = fc.oneof({ weight: 3, arbitrary: filter }, { weight: 1, arbitrary: byId });
 
 const sortPath = fc.oneof({ weight: 8, arbitrary: flatPath }, { weight: 1, arbitrary: fc.constantFrom('a', 'b', 'a.b') });
-const direction = fc.constantFrom(int(1), int(-1));
+const direction = fc.oneof(
+  { weight: 30, arbitrary: fc.constantFrom(int(1), int(-1)) },
+  { weight: 1, arbitrary: fc.constantFrom<Plain>(1.5, 2, -1n, new Date(1), 'x').map(value) },
+);
 const sort = fc.uniqueArray(fc.tuple(sortPath, direction), { selector: ([name]) => name, maxLength: 2 });
 /** Ends in `_id`, so that there is one right order. */
 const fullSort = fc.tuple(sort, direction).map(([some, last]) => object([...some, ['_id', last]]));
@@ -144,7 +147,10 @@ const optionName = fc.constantFrom(
   ...['$readPreference', 'hint', 'collation', 'comment', 'skip', 'let', 'maxTimeMS', 'arrayFilters', 'other'],
 );
 const writeConcern = fc
-  .tuple(fc.constantFrom<Plain>(0, 1, 2, 1.5, 'majority', 'other', null), fc.option(fc.constantFrom<Plain>(true, false, 1, 'x')))
+  .tuple(
+    fc.constantFrom<Plain>(0, 1, 2, 1.5, 'majority', 'other', null, new Date(0)),
+    fc.option(fc.constantFrom<Plain>(true, false, 1, 'x')),
+  )
   .map(([w, j]) => value({ w, ...(j === null ? {} : { j }) }));
 const oddField: fc.Arbitrary<Field> = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(optionName, anyValue) },
