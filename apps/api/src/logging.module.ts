@@ -5,10 +5,14 @@ import { LoggerModule } from 'nestjs-pino';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 
 /** Query members that are credentials; they must not reach a log. */
-const SECRET_QUERY = /([?&](?:ticket|token|code|state|access_token)=)[^&]*/gi;
+const SECRETS = new Set(['ticket', 'token', 'code', 'state', 'access_token']);
 
+/** Read as the server reads it: a name may be percent-encoded. */
 export function withoutSecrets(url: string): string {
-  return url.replace(SECRET_QUERY, '$1[redacted]');
+  return url.replace(/([?&])([^=&]*)=[^&]*/g, (member, separator: string, name: string) => {
+    const [read = ''] = new URLSearchParams(`${name}=`).keys();
+    return SECRETS.has(read.toLowerCase()) ? `${separator}${read}=[redacted]` : member;
+  });
 }
 
 const QUIET = new Set(['/health', '/health/ready', '/health/live', '/metrics', '/']);
