@@ -73,6 +73,24 @@ describe('what requests change', () => {
     expect((await service().get(free, id)).shown).toMatchObject({ status: 'stopped', reason: 'idle' });
   });
 
+  it('goes on after a downgrade until it stops, and starts again within the plan of now, its files with it', async () => {
+    const pro = principal('pro');
+    const resources = { cpu: '2', memory: '1Gi', storage: '20Gi' };
+    const { id } = await service().create(pro, { ...CREATION, resources }, null);
+    await world.turns(5, 50);
+    const free = principal('free', pro.userId);
+    expect((await service().get(free, id)).shown.status).toBe('running');
+    expect(await refusal(world.get(LifecycleService).want(free, id, 'restart'))).toMatchObject({ code: 'plan_limit_exceeded' });
+    await world.get(LifecycleService).want(free, id, 'stop');
+    await world.turns(5, 50);
+    const refused = await refusal(world.get(LifecycleService).want(free, id, 'start'));
+    expect(refused).toMatchObject({ code: 'plan_limit_exceeded', extra: { limit: { name: 'cpu_millis' } } });
+    await service().change(free, id, { resources: { cpu: '500m' } });
+    await world.get(LifecycleService).want(free, id, 'start');
+    await world.turns(5, 50);
+    expect((await service().get(free, id)).shown.status).toBe('running');
+  });
+
   it('takes the plan of now for one that runs when its time is changed', async () => {
     const free = principal();
     const { id } = await world.create(free, 'one');

@@ -1,7 +1,7 @@
 import { type Plan } from '@devpocket/access';
 import { DomainError, type FieldError } from '@devpocket/kernel';
 import { type ResourceLimits } from '@devpocket/runtime';
-import { LIMIT_NAMES, PLAN_LIMITS } from '@devpocket/users';
+import { LIMIT_NAMES, type LimitName, PLAN_LIMITS } from '@devpocket/users';
 import { type Resources } from './environment';
 import { planLimitExceeded } from './environment.errors';
 import { bytes, cpuMillis } from './quantity.policy';
@@ -24,14 +24,26 @@ export function toLimits(resources: Resources): ResourceLimits {
   return { cpuMillis: read.cpu ?? 0, memoryBytes: read.memory ?? 0, storageBytes: read.storage ?? 0 };
 }
 
-/** @throws DomainError `plan_limit_exceeded` */
-export function checkPlan(limits: ResourceLimits, plan: Plan): void {
-  const most = PLAN_LIMITS[plan];
-  if (limits.cpuMillis > most.cpuMillis) throw planLimitExceeded(LIMIT_NAMES.cpu, most.cpuMillis, limits.cpuMillis, plan);
-  if (limits.memoryBytes > most.memoryBytes)
-    throw planLimitExceeded(LIMIT_NAMES.memory, most.memoryBytes, limits.memoryBytes, plan);
-  if (limits.storageBytes > most.storageBytes)
-    throw planLimitExceeded(LIMIT_NAMES.storage, most.storageBytes, limits.storageBytes, plan);
+const NOTHING: ResourceLimits = { cpuMillis: 0, memoryBytes: 0, storageBytes: 0 };
+
+/**
+ * @param had what may stay: after a downgrade it can be more than the plan of now
+ * @throws DomainError `plan_limit_exceeded`
+ */
+export function checkPlan(limits: ResourceLimits, plan: Plan, had = NOTHING): void {
+  checkCompute(limits, plan, had);
+  check('storageBytes', LIMIT_NAMES.storage, limits, plan, had);
+}
+
+/** What a start asks of the plan of now: storage never shrinks, so it must not keep anybody from their files after a downgrade. */
+export function checkCompute(limits: ResourceLimits, plan: Plan, had = NOTHING): void {
+  check('cpuMillis', LIMIT_NAMES.cpu, limits, plan, had);
+  check('memoryBytes', LIMIT_NAMES.memory, limits, plan, had);
+}
+
+function check(limit: keyof ResourceLimits, name: LimitName, limits: ResourceLimits, plan: Plan, had: ResourceLimits): void {
+  const most = PLAN_LIMITS[plan][limit];
+  if (limits[limit] > Math.max(most, had[limit])) throw planLimitExceeded(name, most, limits[limit], plan);
 }
 
 /** The template's resources, where they are above the plan's the plan's. */

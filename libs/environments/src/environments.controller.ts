@@ -151,7 +151,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'startEnvironment', summary: 'Starts it; nothing to do when it runs or starts' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: StartedEnvironmentDto })
-  @ApiProblems({ 403: ['scope_missing', 'environment_limit_reached'], 404: ['not_found'], ...IDEMPOTENT })
+  @ApiProblems({ 403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded'], 404: ['not_found'], ...IDEMPOTENT })
   async start(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment start requested',
@@ -179,7 +179,12 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'restartEnvironment', summary: 'Stops and starts it as a new incarnation' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: StartedEnvironmentDto })
-  @ApiProblems({ 400: ['invalid_state'], 403: ['scope_missing', 'environment_limit_reached'], 404: ['not_found'], ...IDEMPOTENT })
+  @ApiProblems({
+    400: ['invalid_state'],
+    403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded'],
+    404: ['not_found'],
+    ...IDEMPOTENT,
+  })
   async restart(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment restart requested',

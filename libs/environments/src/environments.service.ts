@@ -178,7 +178,7 @@ export class EnvironmentsService {
         const message = `can only grow; it is ${before.resources.storage}, and ${resources.storage} was given`;
         throw DomainError.invalid({ field: 'resources.storage', code: 'storage_shrink', message });
       }
-      checkPlan(limits, plan);
+      checkPlan(limits, plan, before.limits);
     }
     const after = await this.environments.edit(before, {
       ...(change.name === undefined ? {} : { name: change.name.toLowerCase() }),

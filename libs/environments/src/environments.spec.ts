@@ -209,7 +209,7 @@ describe('environments', () => {
       }),
       { numRuns: Number(process.env.ENVIRONMENT_RUNS ?? 60) },
     );
-  });
+  }, 180_000);
 });
 
 /** A refusal is an answer; anything else is a fault. */

@@ -5,6 +5,7 @@ import { type Environment, type Status, type Wanted } from './environment';
 import { EnvironmentEvents } from './environment-events';
 import { environmentNotFound, invalidState, limitReached } from './environment.errors';
 import { withWish } from './environment.machine';
+import { checkCompute } from './environment.policy';
 import { EnvironmentRepository } from './environment.repository';
 import { EnvironmentReconciler } from './environment.reconciler';
 
@@ -69,7 +70,7 @@ export class LifecycleService {
     private readonly reconciler: EnvironmentReconciler,
   ) {}
 
-  /** @throws DomainError `not_found | invalid_state | environment_limit_reached` */
+  /** @throws DomainError `not_found | invalid_state | environment_limit_reached | plan_limit_exceeded` */
   async want(principal: Principal, id: string, wish: Wish): Promise<Environment> {
     for (;;) {
       const before = await this.environments.findOwned(principal.userId, id);
@@ -93,6 +94,7 @@ export class LifecycleService {
     if (answer === 'refuse') throw invalidState(status, allowedFor(wish));
     if (answer === 'nothing') return before;
     const next = withWish(before, wishOf(before, wish, why));
+    if (plan && next.wanted.desired === 'running') checkCompute(before.limits, plan);
     // By the place that it holds, not by its status: what was found alive after its stop is active without one.
     const limits = plan && next.wanted.desired === 'running' && !before.holdsPlace ? PLAN_LIMITS[plan] : null;
     const planEdit =
