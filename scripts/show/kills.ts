@@ -51,6 +51,8 @@ interface Promised {
   readonly name: string;
   /** The last wish that was acknowledged; `unknown` while one is under way. */
   wish: 'running' | 'stopped' | 'deleted' | 'unknown';
+  /** How often it was asked to end its shells. */
+  endings: number;
 }
 
 interface Typist {
@@ -59,6 +61,8 @@ interface Typist {
   readonly client: TerminalClient;
   lines: number;
   ended: boolean;
+  /** The show is over: its end is ours. */
+  done: boolean;
 }
 
 class User {
@@ -116,7 +120,7 @@ class User {
         this.client.request('POST', '/environments', { name, template: 'ubuntu' }, { 'idempotency-key': key }),
       );
       if (!isRecord(answer) || typeof answer.id !== 'string') return fault('a create was answered without an environment');
-      this.promised.set(answer.id, { id: answer.id, name, wish: 'running' });
+      this.promised.set(answer.id, { id: answer.id, name, wish: 'running', endings: 0 });
       counts.created += 1;
     } catch (error) {
       this.refused(error, ['environment_limit_reached']);
@@ -126,6 +130,7 @@ class User {
   private async wish(one: Promised, call: 'start' | 'stop', wish: 'running' | 'stopped'): Promise<void> {
     const before = one.wish;
     one.wish = 'unknown';
+    if (call === 'stop') one.endings += 1;
     try {
       await this.persist(() =>
         this.client.request('POST', `/environments/${one.id}/${call}`, undefined, { 'idempotency-key': crypto.randomUUID() }),
@@ -140,6 +145,7 @@ class User {
 
   private async remove(one: Promised): Promise<void> {
     one.wish = 'unknown';
+    one.endings += 1;
     try {
       await this.persist(() => this.client.request('DELETE', `/environments/${one.id}`));
     } catch (error) {
@@ -158,20 +164,22 @@ class User {
         return null;
       });
       if (environment?.status !== 'running' || this.typists.filter(({ ended }) => !ended).length >= 3) return;
-      typist = this.attach(one.id);
+      typist = this.attach(one);
     }
     typist.lines += 1;
     counts.typed += 1;
     typist.client.input(`echo ${typist.lines} >> ${typist.file}\n`);
   }
 
-  private attach(environmentId: string): Typist {
+  private attach({ id: environmentId, name }: Promised): Typist {
+    const endingsBefore = this.promised.get(environmentId)?.endings;
     const file = `typed-${this.typists.length + 1}`;
     const typist: Typist = {
       environmentId,
       file,
       lines: 0,
       ended: false,
+      done: false,
       client: new TerminalClient({
         url: this.server.url,
         environmentId,
@@ -183,8 +191,10 @@ class User {
         onConnected: ({ resumed }) => {
           if (resumed === true) counts.resumed += 1;
         },
-        onEnd: () => {
+        onEnd: ({ exit, error, code }) => {
           typist.ended = true;
+          if (typist.done || this.promised.get(environmentId)?.endings !== endingsBefore) return;
+          fault(`a shell in ${name} of ${this.name} ended and nobody ended it: ${exit?.reason ?? error ?? String(code)}`);
         },
       }),
     };
@@ -217,6 +227,40 @@ class User {
   }
 }
 
+/** No environment too many, and no place lost either: each user fills up to the limits, and not beyond. */
+async function checkExact(client: RestClient, name: string): Promise<void> {
+  const post = async (path: string, body?: object): Promise<string> =>
+    client.request('POST', path, body, { 'idempotency-key': crypto.randomUUID() }).then(
+      () => 'done',
+      (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
+    );
+  const settled = async (): Promise<readonly { id: string; status: string }[]> => {
+    for (;;) {
+      const all = await client.environments();
+      if (all.every(({ status }) => ['running', 'stopped', 'error'].includes(status))) return all;
+      await delay(50);
+    }
+  };
+  const stopAll = async (): Promise<readonly { id: string }[]> => {
+    for (const { id, status } of await settled()) if (status === 'running') await post(`/environments/${id}/stop`);
+    return settled();
+  };
+  for (let kept = (await stopAll()).length; kept <= KEPT_LIMIT; kept += 1) {
+    const said = await post('/environments', { name: `fill-${kept}`, template: 'ubuntu' });
+    const expected = kept < KEPT_LIMIT ? 'done' : 'environment_limit_reached';
+    if (said !== expected) fault(`create number ${kept + 1} of ${name} beside none that is active: ${said}, not ${expected}`);
+    await stopAll();
+  }
+  const [one, two] = await settled();
+  for (const [id, expected] of [
+    [one?.id, 'done'],
+    [two?.id, 'environment_limit_reached'],
+  ] as const) {
+    const said = await post(`/environments/${String(id)}/start`);
+    if (said !== expected) fault(`start of ${name}: ${said}, not ${expected}`);
+  }
+}
+
 async function settle(users: readonly User[]): Promise<void> {
   const begun = performance.now();
   for (const user of users) {
@@ -241,7 +285,8 @@ async function checkPromises(user: User): Promise<void> {
     shown.delete(id);
     if (wish === 'deleted' && environment) fault(`${name} of ${user.name} was deleted and is ${environment.status}`);
     if (wish !== 'deleted' && !environment) fault(`${name} of ${user.name} was promised and is gone`);
-    // An honest error is a settled state; the opposite of what was acknowledged is not.
+    // Whatever happens to the server, its environments go on: none has a reason to fail.
+    if (environment?.status === 'error') fault(`${name} of ${user.name} is in error`);
     if (environment && wish === 'running' && environment.status === 'stopped')
       fault(`${name} of ${user.name} should run and is stopped`);
     if (environment && wish === 'stopped' && environment.status === 'running')
@@ -257,7 +302,8 @@ function checkTyping(user: User, dataDir: string): void {
     try {
       text = readFileSync(join(dataDir, 'environments', typist.environmentId, 'workspace', typist.file), 'utf8');
     } catch {
-      continue; // deleted, or nothing was typed before its end
+      if (typist.ended || typist.lines === 0) continue; // deleted, or nothing was typed before its end
+      text = '';
     }
     const lines = text.split('\n').slice(0, -1).map(Number);
     const wrong = lines.findIndex((line, index) => line !== index + 1);
@@ -267,8 +313,8 @@ function checkTyping(user: User, dataDir: string): void {
   }
 }
 
-/** Processes that see the data folder: by command line, working directory or mounts. */
-function processesOf(dataDir: string): readonly string[] {
+/** Processes that see the folder: by command line, working directory or mounts; or that serve an environment of it. */
+function processesOf(folder: string, ids: readonly string[]): readonly string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => {
@@ -279,7 +325,8 @@ function processesOf(dataDir: string): readonly string[] {
           return ''; // it ended meanwhile, or is the kernel's
         }
       };
-      return read('cmdline').includes(dataDir) || read('cwd').includes(dataDir) || read('mountinfo').includes(dataDir);
+      if (['cmdline', 'cwd', 'mountinfo'].some((file) => read(file).includes(folder))) return true;
+      return ids.some((id) => read('environ').includes(`DEVPOCKET_ENVIRONMENT=${id}`));
     })
     .map((pid) => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 120)}`);
 }
@@ -319,10 +366,16 @@ async function main(): Promise<void> {
     await checkPromises(user);
     checkTyping(user, dataDir);
   }
+  if (KILLS > 5 && counts.resumed === 0) fault('no shell was ever found again');
   await checkFolders(users, dataDir);
-  for (const { typists } of users) for (const { client } of typists) client.close();
+  await checkProcesses(users, dataDir);
+  for (const typist of users.flatMap(({ typists }) => typists)) {
+    typist.done = true;
+    typist.client.close();
+  }
+  for (const { client, name } of users) await checkExact(client, name);
   await server.end('SIGINT');
-  const left = await gone(dataDir);
+  const left = await gone(dataDir, users.flatMap(idsOf));
   for (const line of left) fault(`left behind: ${line}`);
   rmSync(dataDir, { recursive: true, force: true });
   starts.sort((a, b) => a - b);
@@ -355,10 +408,22 @@ async function checkFolders(users: readonly User[], dataDir: string): Promise<vo
   for (const id of orphans()) fault(`the folder of ${id} has no environment`);
 }
 
-async function gone(dataDir: string): Promise<readonly string[]> {
+const idsOf = ({ promised }: User): readonly string[] => [...promised.keys()];
+
+/** What is stopped or deleted has no process, also while the server and the other environments live. */
+async function checkProcesses(users: readonly User[], dataDir: string): Promise<void> {
+  for (const user of users) {
+    const running = new Set((await user.checkLimits()).filter(({ status }) => status === 'running').map(({ id }) => id));
+    for (const id of idsOf(user).filter((one) => !running.has(one)))
+      for (const line of await gone(join(dataDir, 'environments', id), [id]))
+        fault(`${id} does not run and has a process: ${line}`);
+  }
+}
+
+async function gone(folder: string, ids: readonly string[]): Promise<readonly string[]> {
   const end = performance.now() + 10_000;
-  while (processesOf(dataDir).length > 0 && performance.now() < end) await delay(100);
-  return processesOf(dataDir);
+  while (processesOf(folder, ids).length > 0 && performance.now() < end) await delay(100);
+  return processesOf(folder, ids);
 }
 
 main().catch((error: unknown) => {

@@ -286,7 +286,8 @@ export class HostEnvironment {
     const path = network === 'pasta' ? capabilities.pasta : network === 'slirp4netns' ? capabilities.slirp4netns : null;
     if (path === null || (network !== 'pasta' && network !== 'slirp4netns')) return;
     const [file = '', ...args] = networkArguments(network, path, target, run.uid);
-    run.network = spawnSealed(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: SEARCH_PATH }, cwd: '/' });
+    const env = { PATH: SEARCH_PATH, DEVPOCKET_ENVIRONMENT: this.id };
+    run.network = spawnSealed(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env, cwd: '/' });
     run.network.stderr?.on('data', (chunk: Buffer) => this.context.log(`${network} of ${this.id}: ${chunk.toString().trim()}`));
     run.network.on('error', (error) => this.context.log(`${network} of ${this.id}: ${error.message}`));
   }
