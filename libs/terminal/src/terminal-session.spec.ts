@@ -46,7 +46,14 @@ function world(bufferBytes = BUFFER): {
   session: TerminalSession;
   attach: (
     phone: Phone,
-    options?: { clientId?: string; after?: number | null; view?: boolean; acks?: boolean; cols?: number; rows?: number },
+    options?: {
+      clientId?: string;
+      after?: number | null;
+      view?: boolean;
+      acks?: boolean;
+      cols?: number | null;
+      rows?: number | null;
+    },
   ) => Attachment | null;
 } {
   const clock = new ManualClock();
@@ -355,12 +362,14 @@ describe('a session', () => {
     if (attachment) session.begin(attachment.client);
   });
 
-  it('leaves control with the controller that connects again', async () => {
+  it('leaves control, and the size unless it names one, with the controller that connects again', async () => {
     const { clock, terminal, session, attach } = world();
-    attach(new Phone(), { clientId: 'phone' });
+    attach(new Phone(), { clientId: 'phone', cols: 100, rows: 30 });
     const other = new Phone();
     attach(other, { clientId: 'desk' });
     const again = new Phone();
+    attach(new Phone(), { clientId: 'phone', cols: null, rows: null });
+    expect(session.describe()).toMatchObject({ cols: 100, rows: 30 });
     attach(again, { clientId: 'phone', cols: 50, rows: 20 });
     await advance(clock, 100);
     expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });

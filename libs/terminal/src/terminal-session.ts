@@ -13,8 +13,9 @@ const CLOSE_DONE = 1000;
 
 export interface AttachRequest {
   readonly clientId: string;
-  readonly cols: number;
-  readonly rows: number;
+  /** Null: as it is. */
+  readonly cols: number | null;
+  readonly rows: number | null;
   readonly after: number | null;
   readonly acks: boolean;
   readonly view: boolean;
@@ -151,7 +152,8 @@ export class TerminalSession {
     if (old) this.replace(old);
     if (!request.view && (!this.controller || this.controller === old)) this.takeControl(client);
     else if (old && this.controller === old) this.passControl();
-    if (this.controller === client) this.size.set({ cols: request.cols, rows: request.rows });
+    const { cols, rows } = this.size.current;
+    if (this.controller === client) this.size.set({ cols: request.cols ?? cols, rows: request.rows ?? rows });
     const gap = after === null ? 0 : seq - after;
     return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.marks.get(clientId).taken };
   }

@@ -60,7 +60,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     // Only one that has a place opens a shell, which may end another.
     if (query.sessionId === null) {
       if (!this.registry.admit(entry, false)) return null;
-      const session = await this.sessions.open(environment, query.cols, query.rows);
+      const session = await this.sessions.open(environment, query.cols ?? 80, query.rows ?? 24);
       if (socket.readyState === socket.OPEN) return this.attach(entry, environment, session, query);
       await this.sessions.remove(environment, session.id); // nobody else knows of it
       return null;

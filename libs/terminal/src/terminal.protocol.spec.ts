@@ -44,7 +44,7 @@ describe('a text frame', () => {
 
 describe("the URL's options", () => {
   it.each([
-    ['', { cols: 80, rows: 24, sessionId: null, after: null, clientId: null, acks: false, view: false }],
+    ['', { cols: null, rows: null, sessionId: null, after: null, clientId: null, acks: false, view: false }],
     [
       'cols=100&rows=30&session_id=0123456789abcdef01234567&after=5&ack=1&mode=view&client_id=a.b',
       { cols: 100, rows: 30, after: 5, acks: true, view: true, clientId: 'a.b' },

@@ -92,8 +92,9 @@ function isCount(value: unknown): value is number {
 }
 
 export interface TerminalQuery {
-  readonly cols: number;
-  readonly rows: number;
+  /** Null: as the session has it, 80 × 24 for a new one. */
+  readonly cols: number | null;
+  readonly rows: number | null;
   readonly sessionId: string | null;
   readonly after: number | null;
   readonly clientId: string | null;
@@ -111,9 +112,8 @@ export function readQuery(query: URLSearchParams): TerminalQuery | { readonly co
     if (text === null) return undefined;
     return /^\d{1,15}$/.test(text) ? Number(text) : null;
   };
-  const cols = count('cols') ?? (query.has('cols') ? 0 : 80);
-  const rows = count('rows') ?? (query.has('rows') ? 0 : 24);
-  if (!isSize(cols) || !isSize(rows))
+  const [cols, rows] = [count('cols'), count('rows')];
+  if ((cols !== undefined && !isSize(cols)) || (rows !== undefined && !isSize(rows)))
     return { code: 'bad_resize', message: 'cols and rows must be whole numbers from 1 to 1000' };
   const after = count('after');
   if (after === null) return { code: 'bad_after', message: 'after must be a whole number' };
@@ -124,8 +124,8 @@ export function readQuery(query: URLSearchParams): TerminalQuery | { readonly co
   if (clientId !== null && !CLIENT_ID.test(clientId))
     return { code: 'bad_message', message: 'client_id must be 1–64 of letters, digits, ., _ and -' };
   return {
-    cols,
-    rows,
+    cols: cols ?? null,
+    rows: rows ?? null,
     sessionId,
     after: after ?? null,
     clientId,
