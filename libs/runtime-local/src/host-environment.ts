@@ -15,8 +15,8 @@ import { spawnSealed } from './spawn-sealed';
 import { StorageWatch } from './storage-watch';
 import { BASE_VARIABLES, FD, joinArguments, networkArguments, sandboxCommand, setUpTexts } from './sandbox';
 
-/** Host uids of environments begin here: above people and services, below those of user-namespace ranges. */
-const FIRST_UID = 200_000;
+/** Host uids of environments begin here: above people, services and the first ranges of user namespaces (subuid(5)). */
+const FIRST_UID = 1_900_000;
 const LINES_AT_ONCE = 500;
 const REST_TIMES = 4;
 /** Of a line whose end has not come; more than is kept of one. */
@@ -287,7 +287,7 @@ export class HostEnvironment {
     if (path === null || (network !== 'pasta' && network !== 'slirp4netns')) return;
     const [file = '', ...args] = networkArguments(network, path, target, run.uid);
     const env = { PATH: SEARCH_PATH, DEVPOCKET_ENVIRONMENT: this.id };
-    run.network = spawnSealed(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env, cwd: '/' });
+    run.network = spawnSealed(file, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env, cwd: '/' });
     run.network.stderr?.on('data', (chunk: Buffer) => this.context.log(`${network} of ${this.id}: ${chunk.toString().trim()}`));
     run.network.on('error', (error) => this.context.log(`${network} of ${this.id}: ${error.message}`));
   }
@@ -367,7 +367,7 @@ export class HostEnvironment {
       if (Date.now() > deadline + 10_000) break;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    if (run.network?.pid) signal(run.network.pid, 'SIGTERM');
+    run.network?.stdio[3]?.destroy(); // its leash
     if (this.run !== run) return;
     this.run = null;
     this.storage?.stop();

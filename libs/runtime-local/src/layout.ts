@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,10 @@ export class Layout {
     const digest = createHash('sha256').update(this.dataDir).digest('hex').slice(0, 16);
     const other = join(tmpdir(), `devpocket-${process.getuid?.() ?? 0}-${digest}`);
     mkdirSync(other, { recursive: true, mode: 0o700 });
+    const { uid, mode } = lstatSync(other);
+    // Anybody can make a folder there first, and would hold the socket.
+    if (uid !== (process.getuid?.() ?? uid) || (mode & 0o170077) !== 0o040000)
+      throw new Error(`${other} is not this user's own folder. Remove it, or use a DATA_DIR with a shorter path.`);
     return join(other, 'pty-host.sock');
   }
 }

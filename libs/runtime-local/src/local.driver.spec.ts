@@ -1,5 +1,6 @@
 import { type EnvironmentSpec, type LogEvent, type Place, RuntimeError, type TerminalChannel } from '@devpocket/runtime';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,8 +13,9 @@ import {
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { detectCapabilities } from './capabilities';
+import { Layout } from './layout';
 import { LocalDriver } from './local.driver';
 
 const sandboxed = detectCapabilities().bwrap !== null;
@@ -234,6 +236,18 @@ describe('the local runtime', () => {
     driver = make();
     await driver.open();
     expect((await driver.look(placeOf(ONE))).seen).toBe('stopped');
+  });
+
+  it('refuses a folder for its socket that somebody else can enter', () => {
+    const long = join(dataDir, 'x'.repeat(100));
+    const first = new Layout(long).hostSocket();
+    expect(Buffer.byteLength(first)).toBeLessThan(104);
+    chmodSync(dirname(first), 0o755);
+    expect(() => new Layout(long).hostSocket()).toThrow(/not this user's own folder/);
+    rmSync(dirname(first), { recursive: true });
+    symlinkSync(dataDir, dirname(first));
+    expect(() => new Layout(long).hostSocket()).toThrow(/not this user's own folder/);
+    rmSync(dirname(first));
   });
 
   it('tells honestly when the process that held the shells was killed', async () => {
@@ -497,6 +511,39 @@ describe('the local runtime', () => {
       const said = await one.run(`perl -e '$x = "x" x (600 * 1024 * 1024); print "allocated\\n"'; echo status $?`);
       expect(said).not.toContain('allocated');
       expect((await driver.look(placeOf(ONE))).seen).toBe('running');
+    });
+
+    it('filling the memory through folders that lie in it', async () => {
+      const one = await shell();
+      for (const folder of ['/tmp', '/dev/shm', '/var/tmp'])
+        expect(await one.run(`df -k --output=size ${folder} | tail -1; touch ${folder}/x && echo written`)).toMatch(
+          /^\s*131072\nwritten\n/,
+        );
+      for (const folder of ['/', '/dev', '/run', '/var', '/etc', '/mnt'])
+        expect(await one.run(`touch ${folder}/x 2>/dev/null || echo refused`)).toBe('refused\n');
+    });
+
+    it('losing its shell to a PATH of its own', async () => {
+      await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+      await stopped(ONE);
+      await start(specOf(ONE, 2, { environmentVariables: { PATH: '/nowhere' } }));
+      const one = await shell();
+      expect(await one.run('echo $PATH; /bin/ps -C sleep -o args=')).toContain('/nowhere\n/bin/sleep 2147483\n');
+    });
+
+    it('leaving its network behind when the host of its shells is killed', async () => {
+      await driver.close({ keepTerminals: false });
+      driver = make(30, null);
+      await driver.open();
+      await start(specOf(ONE, 2));
+      const host = Number([...readFileSync(join(dataDir, 'run/pty-host.log'), 'utf8').matchAll(/process (\d+)/g)].at(-1)?.[1]);
+      const children = readFileSync(`/proc/${host}/task/${host}/children`, 'utf8').trim().split(' ');
+      process.kill(host, 'SIGKILL');
+      await until(() =>
+        children.some((pid) => existsSync(`/proc/${pid}/cmdline`) && readFileSync(`/proc/${pid}/cmdline`).length > 0)
+          ? null
+          : true,
+      );
     });
 
     it('filling the disk', async () => {

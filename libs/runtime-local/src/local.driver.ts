@@ -87,7 +87,12 @@ export class LocalDriver extends RuntimeDriver {
   }
 
   async close({ keepTerminals }: { readonly keepTerminals: boolean }): Promise<void> {
-    if (!keepTerminals) await this.host.ask({ op: 'shutdown' }).then(() => this.host.gone());
+    // One that went away by itself took its shells with it.
+    if (!keepTerminals)
+      await this.host.ask({ op: 'shutdown' }).then(
+        () => this.host.gone(),
+        () => undefined,
+      );
     this.host.close();
   }
 

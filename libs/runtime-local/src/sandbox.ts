@@ -111,14 +111,10 @@ function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fe
     '/proc',
     // A terminal of its own per program (tmux, script) needs devpts, which only root can join later.
     ...(asRoot ? ['--dev', '/dev'] : plainDevices()),
-    '--size',
-    String(Math.max(1_048_576, Math.floor(memoryBytes / 2))),
-    '--perms',
-    '1777',
-    '--tmpfs',
-    '/tmp',
-    '--dir',
-    '/var/tmp',
+    ...memoryFolder('/dev/shm', memoryBytes),
+    ...['--remount-ro', '/dev'],
+    ...memoryFolder('/tmp', memoryBytes),
+    ...['--symlink', '../tmp', '/var/tmp'],
     '--bind',
     workspace,
     '/workspace',
@@ -199,9 +195,12 @@ function plainDevices(): readonly string[] {
     '--symlink',
     '/proc/self/fd/2',
     '/dev/stderr',
-    '--tmpfs',
-    '/dev/shm',
   ];
+}
+
+/** Without control groups only its own size bounds what it takes of the memory. */
+function memoryFolder(path: string, memoryBytes: number): readonly string[] {
+  return ['--size', String(Math.max(1_048_576, Math.floor(memoryBytes / 2))), '--perms', '1777', '--tmpfs', path];
 }
 
 /**
@@ -218,7 +217,7 @@ for command in "$@"; do
 done
 echo ready >&${FD.status}
 exec ${FD.status}>&- >/dev/null 2>&1
-while :; do sleep 2147483; done
+while :; do /bin/sleep 2147483; done
 `;
 
 /** Joins the groups, makes the workspace reachable for the environment's user in a mount namespace of its own, becomes that user. */
@@ -287,7 +286,7 @@ function quote(text: string): string {
 }
 
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
-const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; exec setsid -c "$0" -c 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi'`;
+const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; exec /usr/bin/setsid -c "$0" -c 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi'`;
 
 export interface Joining {
   /** The sandbox's first process, as this machine counts. */
@@ -328,6 +327,9 @@ export function joinArguments({ target, uid, groups, resources }: Joining): read
   ];
 }
 
+/** Ends what it runs when descriptor 3 closes, also because whoever holds its other end was killed. */
+const LEASHED = '"$@" 3<&- & read -r _ <&3; kill $!';
+
 /** Outward only: the machine's own loopback is reachable neither by its address nor through the gateway's. */
 export function networkArguments(
   kind: 'pasta' | 'slirp4netns',
@@ -336,10 +338,11 @@ export function networkArguments(
   uid: number | null,
 ): readonly string[] {
   const spaces = `/proc/${target}/ns`;
+  const leashed = ['/bin/sh', '-c', LEASHED, 'devpocket', path];
   if (kind === 'pasta') {
     const closed = ['-t', 'none', '-u', 'none', '-T', 'none', '-U', 'none'];
     return [
-      path,
+      ...leashed,
       '--foreground',
       '--quiet',
       '--config-net',
@@ -355,5 +358,5 @@ export function networkArguments(
   }
   const user = uid === null ? ['--userns-path', `${spaces}/user`] : [];
   const alone = ['--disable-host-loopback', '--enable-sandbox', '--enable-seccomp'];
-  return [path, '--configure', '--mtu=65520', ...alone, ...user, '--netns-type=path', `${spaces}/net`, 'tap0'];
+  return [...leashed, '--configure', '--mtu=65520', ...alone, ...user, '--netns-type=path', `${spaces}/net`, 'tap0'];
 }
