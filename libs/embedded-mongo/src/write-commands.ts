@@ -135,7 +135,7 @@ const findAndModify: Handler = (state, request) => {
   const namespace = request.namespace;
   const [removing, showNew, upsert] = [request.flag('remove'), request.flag('new'), request.flag('upsert')];
   const update = request.body.get('update');
-  if (removing && update) throw new MongoError(9, "Cannot specify both an 'update' and 'remove'=true");
+  if (removing && update) throw new Refusal(9, "Cannot specify both an 'update' and 'remove'=true");
   if (removing && upsert) throw new MongoError(9, "Cannot specify both 'upsert'=true and 'remove'=true ");
   if (removing && showNew) {
     throw new MongoError(9, "Cannot specify both 'new'=true and 'remove'=true; 'remove' always returns the deleted document");

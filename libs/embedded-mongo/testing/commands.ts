@@ -8,6 +8,8 @@ export interface Command {
   readonly name: string;
   readonly argument?: Value;
   readonly fields: readonly Field[];
+  /** Malformed on purpose: of an error only the code is the same in every version. */
+  readonly odd?: true;
 }
 
 const object = (fields: readonly Field[]): Value => document(fields);
@@ -60,11 +62,19 @@ const count = fc.integer({ min: 0, max: 4 }).map(int);
 
 const find: fc.Arbitrary<Command> = fc.oneof(
   fc
-    .tuple(anyFilter, fullSort, option('projection', projection), option('limit', count), option('batchSize', count))
+    .tuple(
+      anyFilter,
+      fullSort,
+      option('projection', projection),
+      option('limit', count),
+      option('batchSize', count),
+      option('singleBatch', fc.boolean().map(value)),
+    )
     .map(([by, order, ...rest]): Command => ({ name: 'find', fields: [['filter', by], ['sort', order], ...rest.flat()] })),
+  // Without a full order none is left out: which is not defined.
   fc
-    .tuple(anyFilter, option('batchSize', count), option('limit', count), option('singleBatch', fc.boolean().map(value)))
-    .map(([by, ...rest]): Command => ({ name: 'find', fields: [['filter', by], ...rest.flat()] })),
+    .tuple(anyFilter, option('batchSize', count))
+    .map(([by, size]): Command => ({ name: 'find', fields: [['filter', by], ...size] })),
   fc.tuple(anyFilter, sort.map(object)).map(([by, order]) => ({ name: 'find', fields: fieldsOf({ filter: by, sort: order }) })),
 );
 
@@ -152,8 +162,13 @@ const writeConcern = fc
     fc.option(fc.constantFrom<Plain>(true, false, 1, 'x')),
   )
   .map(([w, j]) => value({ w, ...(j === null ? {} : { j }) }));
+/** Nothing that an option takes: such as a limit, without an order, leaves open what is right. */
+const strange: fc.Arbitrary<Value> = fc.oneof(
+  anyValue.filter(({ type, isNumber }) => type !== T.OBJECT && type !== T.BOOL && !isNumber),
+  fc.constantFrom<Plain>(-1, 1.5, Number.NaN).map(value),
+);
 const oddField: fc.Arbitrary<Field> = fc.oneof(
-  { weight: 3, arbitrary: fc.tuple(optionName, anyValue) },
+  { weight: 3, arbitrary: fc.tuple(optionName, strange) },
   { weight: 1, arbitrary: fc.tuple(fc.constant('writeConcern'), writeConcern) },
   {
     weight: 1,
@@ -165,10 +180,10 @@ const oddField: fc.Arbitrary<Field> = fc.oneof(
 );
 
 /** With a field that is strange to it, or holds something strange. */
-const odd: fc.Arbitrary<Command> = fc.tuple(usual, oddField).map(([{ name, fields }, [option, strange]]) => {
+const odd: fc.Arbitrary<Command> = fc.tuple(usual, oddField).map(([{ name, fields }, [option, held]]) => {
   const known = fields.some(([each]) => each === option);
-  const put: Field = [option, strange];
-  return { name, fields: known ? fields.map((field) => (field[0] === option ? put : field)) : [...fields, put] };
+  const put: Field = [option, held];
+  return { name, fields: known ? fields.map((field) => (field[0] === option ? put : field)) : [...fields, put], odd: true };
 });
 
 export const command: fc.Arbitrary<Command> = fc.oneof({ weight: 20, arbitrary: usual }, { weight: 1, arbitrary: odd });
