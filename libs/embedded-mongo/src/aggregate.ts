@@ -9,6 +9,8 @@ import { document, int, NULL, T, type Field, type Value } from './value';
 
 /** The documents of a pipeline of `$match` and `$group`, each at most once and in this order. */
 export function runPipeline(collection: Collection | undefined, stages: readonly Value[]): Iterator<Value> {
+  if (stages.some(({ type }) => type !== T.OBJECT))
+    throw new MongoError(14, "Each element of the 'pipeline' array must be an object");
   const parts = new Map(stages.map(stageOf));
   const [match, group] = [parts.get('$match'), parts.get('$group')];
   if (parts.size < stages.length || (match && [...parts.keys()][0] !== '$match')) {
@@ -21,7 +23,6 @@ export function runPipeline(collection: Collection | undefined, stages: readonly
 }
 
 function stageOf(stage: Value): Field {
-  if (stage.type !== T.OBJECT) throw new MongoError(14, "Each element of the 'pipeline' array must be an object");
   const [field, second] = stage.fields;
   if (!field || second) throw new MongoError(40323, 'A pipeline stage specification object must contain exactly one field.');
   if (!accepts('stage', field[0])) throw new Refusal(40324, `Unrecognized pipeline stage name: '${field[0]}'`);

@@ -8,7 +8,7 @@ export interface Command {
   readonly name: string;
   readonly argument?: Value;
   readonly fields: readonly Field[];
-  /** Malformed on purpose: of an error only the code is the same in every version. */
+  /** Malformed on purpose, perhaps in two ways. */
   readonly odd?: true;
 }
 
