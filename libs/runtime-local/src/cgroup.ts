@@ -34,6 +34,8 @@ export abstract class Cgroups {
   abstract usage(environmentId: string): CgroupUsage | null;
   abstract pids(environmentId: string): readonly number[];
   abstract remove(environmentId: string): void;
+  /** What holds the groups, when there are none any more. */
+  abstract close(): void;
 }
 
 function read(file: string): string {
@@ -98,6 +100,10 @@ class CgroupsV1 extends Cgroups {
     for (const controller of CgroupsV1.CONTROLLERS) removeFolder(this.folder(controller, environmentId));
   }
 
+  close(): void {
+    for (const controller of CgroupsV1.CONTROLLERS) removeFolder(join(ROOT, controller, this.name));
+  }
+
   private folder(controller: string, environmentId: string): string {
     return join(ROOT, controller, this.name, environmentId);
   }
@@ -145,6 +151,10 @@ class CgroupsV2 extends Cgroups {
 
   remove(environmentId: string): void {
     removeFolder(join(this.root, environmentId));
+  }
+
+  close(): void {
+    removeFolder(this.root);
   }
 }
 

@@ -167,12 +167,16 @@ export class HostClient {
   private start(socketPath: string): void {
     const { layout, bufferBytes, graceMs } = this.options;
     const out = openSync(layout.hostLog, 'a', 0o600);
-    const child = spawnSealed(process.execPath, [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs)], {
-      detached: true,
-      cwd: '/',
-      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
-      stdio: ['ignore', out, out],
-    });
+    const child = spawnSealed(
+      process.execPath,
+      [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs), process.cwd()],
+      {
+        detached: true,
+        cwd: '/',
+        env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
+        stdio: ['ignore', out, out],
+      },
+    );
     child.on('error', () => undefined); // the connection that does not come tells
     child.unref();
     closeSync(out);

@@ -1,6 +1,6 @@
 import { type Sighting, type TerminalExit } from '@devpocket/runtime';
 import { type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { type Readable, type Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SEARCH_PATH } from './search-path';
@@ -10,10 +10,11 @@ import { HostSession, openJoined, openPlain } from './host-session';
 import { type HostSpec } from './host-protocol';
 import { type EnvironmentState, type Layout, readState, writeState } from './layout';
 import { LogWriter } from './log-file';
-import { childrenOf, markedPids, namespacePids, signal } from './processes';
+import { childrenOf, markedPids, namespacePids, networkUsage, signal, usageOf } from './processes';
 import { spawnSealed } from './spawn-sealed';
 import { StorageWatch } from './storage-watch';
-import { BASE_VARIABLES, FD, joinArguments, networkArguments, sandboxCommand, setUpTexts } from './sandbox';
+import { BASE_VARIABLES, FD, hiddenFolders, joinArguments, sandboxCommand, setUpTexts } from './sandbox';
+import { networkArguments } from './sandbox-network';
 
 /** Host uids of environments begin here: above people, services and the first ranges of user namespaces (subuid(5)). */
 const FIRST_UID = 1_900_000;
@@ -27,6 +28,8 @@ export interface HostContext {
   readonly capabilities: Capabilities;
   readonly cgroups: Cgroups | null;
   readonly bufferBytes: number;
+  /** Of the server, with its files and its `.env`: no environment sees them. */
+  readonly serverFolders: readonly string[];
   readonly log: (message: string) => void;
 }
 
@@ -212,12 +215,12 @@ export class HostEnvironment {
     readonly network: readonly [number, number] | null;
   } | null {
     if (!this.run) return null;
-    const group = this.context.cgroups?.usage(this.id) ?? this.processUsage();
+    const group = this.context.cgroups?.usage(this.id) ?? usageOf(this.pids());
     return {
       cpuNanos: group.cpuNanos,
       memoryBytes: group.memoryBytes,
       storageBytes: this.storage?.bytes ?? null,
-      network: this.networkUsage(),
+      network: this.run.target > 0 ? networkUsage(this.run.target) : null,
     };
   }
 
@@ -246,7 +249,9 @@ export class HostEnvironment {
   private sandbox(spec: HostSpec, groups: readonly string[], bwrap: string): ChildProcess {
     const { layout, capabilities } = this.context;
     const { uid } = this.state;
-    const command = sandboxCommand({ bwrap, ip: capabilities.ip, spec, workspace: layout.workspace(this.id), uid, groups });
+    const { ip } = capabilities;
+    const hidden = hiddenFolders(this.context.serverFolders);
+    const command = sandboxCommand({ bwrap, ip, spec, workspace: layout.workspace(this.id), uid, groups, hidden });
     const [file = '', ...args] = command;
     const texts = setUpTexts(spec, uid ?? process.getuid?.() ?? 65534);
     const last = Math.max(...texts.map(([fd]) => fd));
@@ -403,42 +408,6 @@ export class HostEnvironment {
 
   private oomKilled(run: Run): boolean {
     return (this.context.cgroups?.usage(this.id)?.oomKills ?? 0) > run.oomKillsBefore;
-  }
-
-  private processUsage(): { cpuNanos: number; memoryBytes: number } {
-    let ticks = 0;
-    let pages = 0;
-    for (const pid of this.pids()) {
-      try {
-        const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-          .replace(/^.*\) /, '')
-          .split(' ');
-        ticks += Number(fields[11]) + Number(fields[12]);
-        pages += Number(fields[21]);
-      } catch {
-        continue; // it has just ended
-      }
-    }
-    return { cpuNanos: ticks * 10_000_000, memoryBytes: pages * 4096 };
-  }
-
-  private networkUsage(): readonly [number, number] | null {
-    if (!this.run || this.run.target <= 0) return null;
-    try {
-      const lines = readFileSync(`/proc/${this.run.target}/net/dev`, 'utf8').split('\n').slice(2);
-      let received = 0;
-      let sent = 0;
-      for (const line of lines) {
-        const [name = '', rest = ''] = line.split(':');
-        if (name.trim() === 'lo' || rest === '') continue;
-        const fields = rest.trim().split(/\s+/);
-        received += Number(fields[0]);
-        sent += Number(fields[8]);
-      }
-      return [received, sent];
-    } catch {
-      return null;
-    }
   }
 
   private keep(change: Partial<EnvironmentState>): void {

@@ -1,7 +1,7 @@
 import { type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
-export const HOST_PROTOCOL = 2;
+export const HOST_PROTOCOL = 3;
 
 /** What a second server hears, whatever it asks. */
 export const TAKEN = 'taken';

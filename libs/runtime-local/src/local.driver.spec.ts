@@ -381,6 +381,39 @@ describe('the local runtime', () => {
       }
     });
 
+    it("the server's files where they lie in a folder of the system", async () => {
+      await driver.close({ keepTerminals: false });
+      const [before, here] = [dataDir, process.cwd()];
+      let system: string;
+      try {
+        system = mkdtempSync('/opt/devpocket-');
+      } catch {
+        return; // not this user's to write
+      }
+      try {
+        dataDir = join(system, 'data');
+        mkdirSync(dataDir);
+        for (const file of [join(system, '.env'), join(dataDir, 'secret-key')]) writeFileSync(file, secret);
+        for (const file of [system, dataDir]) chmodSync(file, 0o755);
+        process.chdir(system);
+        driver = make();
+        await driver.open();
+        await start(specOf(ONE, 2));
+        const one = await shell();
+        expect(await one.run('ls -d /opt; pwd')).toBe('/opt\n/workspace\n');
+        expect(await one.run(`cat ${system}/.env ${dataDir}/secret-key; ls -A ${system} ${dataDir}`)).not.toMatch(
+          /secret-\d|^\.env|^data$|^environments$/m,
+        );
+        await driver.close({ keepTerminals: false });
+      } finally {
+        process.chdir(here);
+        dataDir = before;
+        rmSync(system, { recursive: true });
+      }
+      driver = make();
+      await driver.open();
+    });
+
     it("another environment's terminals, and every descriptor but its own terminal's", async () => {
       const victim = await shell(ONE);
       await start(specOf(TWO, 1, { startupCommands: ['readlink /proc/self/fd/*'] }));

@@ -51,3 +51,40 @@ export function markedPids(environmentId: string): readonly number[] {
     })
     .map(Number);
 }
+
+/** Of what control groups do not count. */
+export function usageOf(pids: readonly number[]): { readonly cpuNanos: number; readonly memoryBytes: number } {
+  let ticks = 0;
+  let pages = 0;
+  for (const pid of pids) {
+    try {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      ticks += Number(fields[11]) + Number(fields[12]);
+      pages += Number(fields[21]);
+    } catch {
+      continue; // it has just ended
+    }
+  }
+  return { cpuNanos: ticks * 10_000_000, memoryBytes: pages * 4096 };
+}
+
+/** Bytes received and sent by the network that a process is in. */
+export function networkUsage(pid: number): readonly [number, number] | null {
+  try {
+    const lines = readFileSync(`/proc/${pid}/net/dev`, 'utf8').split('\n').slice(2);
+    let received = 0;
+    let sent = 0;
+    for (const line of lines) {
+      const [name = '', rest = ''] = line.split(':');
+      if (name.trim() === 'lo' || rest === '') continue;
+      const fields = rest.trim().split(/\s+/);
+      received += Number(fields[0]);
+      sent += Number(fields[8]);
+    }
+    return [received, sent];
+  } catch {
+    return null;
+  }
+}

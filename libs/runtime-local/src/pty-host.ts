@@ -1,6 +1,6 @@
 /*
  * The process that holds the shells: small, so that forks are fast whatever the server weighs, and apart, so that they outlive
- * it. Arguments: DATA_DIR, socket path, kept output bytes, grace in ms.
+ * it. Arguments: DATA_DIR, socket path, kept output bytes, grace in ms, the server's working folder.
  */
 import { type Sighting } from '@devpocket/runtime';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -282,7 +282,7 @@ function readStat(pid: number): readonly string[] {
 }
 
 function main(): void {
-  const [dataDir = '', socketPath = '', bufferBytes = '', graceMs = ''] = process.argv.slice(2);
+  const [dataDir = '', socketPath = '', bufferBytes = '', graceMs = '', serverFolder = ''] = process.argv.slice(2);
   process.umask(0o077);
   // Signals of the server's terminal are the server's: it tells what they mean here.
   for (const name of ['SIGINT', 'SIGHUP'] as const) process.on(name, () => undefined);
@@ -295,10 +295,12 @@ function main(): void {
     capabilities: detectCapabilities(),
     cgroups: Cgroups.detect(dataDir),
     bufferBytes: Number(bufferBytes),
+    serverFolders: [dataDir, serverFolder],
     log,
   };
   const leave = (): void => {
     rmSync(socketPath, { force: true });
+    context.cgroups?.close();
     process.exit(0);
   };
   const host = new Host(context, Number(graceMs), leave);

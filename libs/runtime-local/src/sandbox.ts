@@ -1,10 +1,25 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { type ResourceLimits } from '@devpocket/runtime';
 import { MOST_PROCESSES } from './cgroup';
 import { type HostSpec } from './host-protocol';
+import { fence, isOutward, RESOLVER } from './sandbox-network';
 
 /** Descriptors that the sandbox's set-up reads and writes. */
 export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8, resolver: 9 } as const;
+
+/**
+ * Those of the server's folders that lie in what environments see of the system; not one that holds the system's programs, and
+ * none within another.
+ */
+export function hiddenFolders(folders: readonly string[]): readonly string[] {
+  const within = (path: string, folder: string): boolean => `${path}/`.startsWith(`${folder}/`);
+  const seen = folders
+    .map((folder) => realpathSync(folder))
+    .filter((folder) => /^\/(usr|opt)\/./.test(folder) && !SYSTEM_PATH.split(':').some((programs) => within(programs, folder)));
+  return seen.filter((folder) => !seen.some((other) => other !== folder && within(folder, other)));
+}
+
+const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin';
 
 /** Of /etc only what programs need to find names, certificates, libraries and the time zone. */
 const ETC = [
@@ -50,30 +65,35 @@ export interface SandboxPlan {
   /** Of the environment's processes; null: the server is no root and they are this user's. */
   readonly uid: number | null;
   readonly groups: readonly string[];
+  /** What of the server's lies where environments look. */
+  readonly hidden: readonly string[];
 }
 
 /** The command that makes a sandbox and runs the startup commands in it. */
 export function sandboxCommand(plan: SandboxPlan): readonly string[] {
-  const { ip, spec, workspace, uid, groups } = plan;
-  const fence = isOutward(spec.network) && ip !== null ? ['/bin/sh', '-c', FENCE, ip, ...fencedOff(), '--'] : [];
+  const { ip, spec, workspace, uid, groups, hidden } = plan;
+  const fenced = fence(spec.network, ip);
   const limits = processLimits(spec.resources, groups.length > 0);
   if (uid === null)
-    return ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...limits, ...bwrapArguments(plan, fence)];
+    return ['/bin/sh', '-c', JOIN_GROUPS, 'devpocket', ...groups, '--', ...limits, ...bwrapArguments(plan, fenced)];
   return [
-    ...['unshare', '--mount', ...(fence.length > 0 ? ['--net'] : []), '--propagation', 'private', '--'],
-    ...fence,
-    ...['/bin/sh', '-c', ROOT_SETUP, 'devpocket', workspace, String(uid), ...groups, '--'],
+    ...['unshare', '--mount', ...(fenced.length > 0 ? ['--net'] : []), '--propagation', 'private', '--'],
+    ...fenced,
+    ...['/bin/sh', '-c', ROOT_SETUP, 'devpocket', workspace, String(uid), ...groups, '--', ...hidden, '--'],
     ...limits,
-    ...bwrapArguments({ ...plan, workspace: '/mnt/workspace' }, fence),
+    ...bwrapArguments({ ...plan, workspace: '/mnt/workspace' }, fenced),
   ];
 }
 
 /** bubblewrap's arguments, for one that runs as the environment's own user. */
-function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fence: readonly string[]): readonly string[] {
+function bwrapArguments(
+  { bwrap, spec, workspace, uid, groups, hidden }: SandboxPlan,
+  fenced: readonly string[],
+): readonly string[] {
   const { memoryBytes } = spec.resources;
   const asRoot = uid !== null;
-  const fencesItself = fence.length > 0 && !asRoot;
-  const hasNetwork = spec.network === 'host' || (fence.length > 0 && asRoot);
+  const fencesItself = fenced.length > 0 && !asRoot;
+  const hasNetwork = spec.network === 'host' || (fenced.length > 0 && asRoot);
   const bind = (path: string): readonly string[] => (existsSync(path) ? ['--ro-bind', path, path] : []);
   return [
     bwrap,
@@ -91,6 +111,7 @@ function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fe
     ...bind('/usr'),
     ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].flatMap(systemFolder),
     ...bind('/opt'),
+    ...(asRoot ? [] : hidden.flatMap((folder) => ['--size', '4096', '--tmpfs', folder, '--remount-ro', folder])),
     ...ETC.flatMap(bind),
     ...resolver(spec.network),
     '--ro-bind-data',
@@ -125,7 +146,7 @@ function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fe
     '--new-session',
     ...(fencesItself ? ['--cap-add', 'CAP_NET_ADMIN'] : []),
     '--clearenv',
-    ...(fencesItself ? [...fence, '/usr/bin/setpriv', '--inh-caps=-all', '--ambient-caps=-all', '--'] : []),
+    ...(fencesItself ? [...fenced, '/usr/bin/setpriv', '--inh-caps=-all', '--ambient-caps=-all', '--'] : []),
     ...countLimit(groups.length > 0),
     '/bin/sh',
     '-c',
@@ -134,37 +155,6 @@ function bwrapArguments({ bwrap, spec, workspace, uid, groups }: SandboxPlan, fe
     ...spec.startupCommands,
   ];
 }
-
-/** slirp4netns and pasta answer name look-ups at an address of their own; the machine's resolver may listen on loopback only. */
-const RESOLVER = '10.0.2.3';
-/** Where clouds answer questions about the machine, credentials included. */
-const LINK_LOCAL = '169.254.0.0/16';
-
-function isOutward(network: HostSpec['network']): network is 'pasta' | 'slirp4netns' {
-  return network === 'pasta' || network === 'slirp4netns';
-}
-
-/** What an environment does not reach though it reaches the world: this machine by its other addresses. */
-function fencedOff(): readonly string[] {
-  return [LINK_LOCAL, ...ownAddresses()];
-}
-
-/** Also those of an interface that is down, which Node leaves out: they answer all the same. */
-function ownAddresses(): readonly string[] {
-  const read = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
-  const four = [...read('/proc/net/fib_trie').matchAll(/\|-- ([\d.]+)\n\s+\/32 host LOCAL/g)].map(([, address = '']) => address);
-  const six = [...read('/proc/net/if_inet6').matchAll(/^(\w{32}) \w+ \w+ 00 /gm)].map(([, digits = '']) =>
-    (digits.match(/.{4}/g) ?? []).join(':'),
-  );
-  return [...new Set([...four.filter((address) => !address.startsWith('127.')), ...six])];
-}
-
-/** Before anything of the user's runs, and with rights that nothing after it has: these routes stay. */
-const FENCE = `
-"$0" link set lo up
-while [ "$1" != -- ]; do "$0" route add unreachable "$1" 2>/dev/null; shift; done; shift
-exec "$@"
-`;
 
 function resolver(network: HostSpec['network']): readonly string[] {
   if (network === 'none') return [];
@@ -229,6 +219,8 @@ shift
 mount -t tmpfs -o mode=0755,size=64k tmpfs /mnt
 mkdir /mnt/workspace
 mount --bind "$workspace" /mnt/workspace
+while [ "$1" != -- ]; do mount -t tmpfs -o ro,mode=0755,size=4k tmpfs "$1"; shift; done
+shift
 exec setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
 `;
 
@@ -273,7 +265,7 @@ export const BASE_VARIABLES: Readonly<Record<string, string>> = {
   USER: 'dev',
   LOGNAME: 'dev',
   SHELL: existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh',
-  PATH: '/workspace/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin',
+  PATH: `/workspace/.local/bin:${SYSTEM_PATH}`,
   LANG: 'C.UTF-8',
   TERM: 'xterm-256color',
   COLORTERM: 'truecolor',
@@ -325,38 +317,4 @@ export function joinArguments({ target, uid, groups, resources }: Joining): read
     LOGIN,
     '/bin/sh',
   ];
-}
-
-/** Ends what it runs when descriptor 3 closes, also because whoever holds its other end was killed. */
-const LEASHED = '"$@" 3<&- & read -r _ <&3; kill $!';
-
-/** Outward only: the machine's own loopback is reachable neither by its address nor through the gateway's. */
-export function networkArguments(
-  kind: 'pasta' | 'slirp4netns',
-  path: string,
-  target: number,
-  uid: number | null,
-): readonly string[] {
-  const spaces = `/proc/${target}/ns`;
-  const leashed = ['/bin/sh', '-c', LEASHED, 'devpocket', path];
-  if (kind === 'pasta') {
-    const closed = ['-t', 'none', '-u', 'none', '-T', 'none', '-U', 'none'];
-    return [
-      ...leashed,
-      '--foreground',
-      '--quiet',
-      '--config-net',
-      '--no-map-gw',
-      '--dns-forward',
-      RESOLVER,
-      ...closed,
-      '--userns',
-      `${spaces}/user`,
-      '--netns',
-      `${spaces}/net`,
-    ];
-  }
-  const user = uid === null ? ['--userns-path', `${spaces}/user`] : [];
-  const alone = ['--disable-host-loopback', '--enable-sandbox', '--enable-seccomp'];
-  return [...leashed, '--configure', '--mtu=65520', ...alone, ...user, '--netns-type=path', `${spaces}/net`, 'tap0'];
 }
