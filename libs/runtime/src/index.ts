@@ -1,3 +1,4 @@
+export * from './cluster-access';
 export * from './errors';
 export * from './runtime-registry';
 export * from './runtime.driver';
