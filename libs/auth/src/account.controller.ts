@@ -1,5 +1,5 @@
 import { Admin, CurrentPrincipal, type Principal } from '@devpocket/access';
-import { ApiProblems, IdPipe } from '@devpocket/http';
+import { ApiProblems, IdPipe, RequestOrigins } from '@devpocket/http';
 import { toUserDto, UserDto } from '@devpocket/users';
 import { Body, Controller, HttpCode, Param, Patch, Post, Put, Req } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
@@ -8,7 +8,6 @@ import { ChangePasswordDto, UpdateMeDto, UpdateUserDto } from './account.dto';
 import { AccountService } from './account.service';
 import { MessageDto } from './auth.dto';
 import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
-import { RequestOrigins } from './request-origin';
 
 const OWN_CHANGE = {
   ...BODY_FAULTS,

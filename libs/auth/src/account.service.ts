@@ -1,6 +1,7 @@
 import { type Principal } from '@devpocket/access';
 import { AuditTrail } from '@devpocket/audit';
 import { AuthSettings } from '@devpocket/config';
+import { type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import {
   type AccountChange,
@@ -18,7 +19,6 @@ import { Injectable } from '@nestjs/common';
 import { accountLocked, sessionRevoked, wrongPassword } from './auth.errors';
 import { LockoutService } from './lockout.service';
 import { PasswordHasher } from './password-hasher';
-import { type RequestOrigin } from './request-origin';
 import { SessionsService } from './sessions.service';
 
 /** Changes of an account that may need its password or end its sessions. */

@@ -1,5 +1,5 @@
 import { AnyCredential, CurrentPrincipal, type Principal, Public } from '@devpocket/access';
-import { ApiProblems, Etag, IdPipe, mapPage, Paged, PageQuery, RateLimit } from '@devpocket/http';
+import { ApiProblems, Etag, IdPipe, mapPage, Paged, PageQuery, RateLimit, RequestOrigins } from '@devpocket/http';
 import { type Page } from '@devpocket/kernel';
 import { toUserDto, UserDto, UsersService } from '@devpocket/users';
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req } from '@nestjs/common';
@@ -8,7 +8,6 @@ import { type Request } from 'express';
 import { LoginDto, MessageDto, RefreshDto, RegisterDto, SessionDto, TokenDto, toSessionDto, toTokenDto } from './auth.dto';
 import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 import { RegistrationService } from './registration.service';
-import { RequestOrigins } from './request-origin';
 import { SessionsService } from './sessions.service';
 import { SignInService } from './sign-in.service';
 

@@ -19,7 +19,6 @@ import { RefreshTokens } from './refresh-tokens';
 import { AdmissionRepository } from './admission.repository';
 import { RegistrationGate } from './registration-gate';
 import { RegistrationService } from './registration.service';
-import { RequestOrigins } from './request-origin';
 import { Revocations } from './revocations';
 import { SessionAuthenticator } from './session-authenticator';
 import { SessionRepository } from './session.repository';
@@ -68,7 +67,6 @@ import { TokenPairs } from './token-pairs';
     RegistrationService,
     SignInService,
     AccountService,
-    RequestOrigins,
   ],
   exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService],
 })

@@ -3,7 +3,6 @@ export * from './auth.errors';
 export * from './auth.module';
 export * from './registration-gate';
 export { RegistrationService, type Registration } from './registration.service';
-export { NO_ORIGIN, type RequestOrigin } from './request-origin';
 export type { Session } from './session.machine';
 export { SessionsService } from './sessions.service';
 export { SignInService } from './sign-in.service';

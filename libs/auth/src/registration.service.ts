@@ -1,5 +1,6 @@
 import { AuditTrail } from '@devpocket/audit';
 import { AuthSettings } from '@devpocket/config';
+import { NO_ORIGIN, type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import {
   CredentialsService,
@@ -16,7 +17,6 @@ import {
 import { Injectable } from '@nestjs/common';
 import { PasswordHasher } from './password-hasher';
 import { RegistrationGate } from './registration-gate';
-import { NO_ORIGIN, type RequestOrigin } from './request-origin';
 
 export interface Registration {
   readonly username: string;

@@ -1,10 +1,10 @@
 import { AuditTrail } from '@devpocket/audit';
 import { AuthSettings } from '@devpocket/config';
+import { type RequestOrigin } from '@devpocket/http';
 import { Clock, DomainError, newId, type Page, type PageRequest } from '@devpocket/kernel';
 import { type Credentials, CredentialsService, type User } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { refreshReused, sessionRevoked, tokenExpired, tokenInvalid } from './auth.errors';
-import { type RequestOrigin } from './request-origin';
 import { Revocations } from './revocations';
 import { decideRefresh, type Session } from './session.machine';
 import { SessionRepository } from './session.repository';

@@ -1,9 +1,9 @@
+import { NO_ORIGIN } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import { type Credentials, CredentialsService } from '@devpocket/users';
 import { AuthApp } from '@testing/auth';
 import { ManualClock } from '@testing/kernel';
 import fc from 'fast-check';
-import { NO_ORIGIN } from './request-origin';
 import { SessionAuthenticator } from './session-authenticator';
 import { SessionsService } from './sessions.service';
 

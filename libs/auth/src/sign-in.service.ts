@@ -1,11 +1,11 @@
 import { AuditTrail } from '@devpocket/audit';
+import { type RequestOrigin } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
 import { type Credentials, CredentialsService } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { accountLocked, invalidCredentials } from './auth.errors';
 import { LockoutService } from './lockout.service';
 import { PasswordHasher } from './password-hasher';
-import { type RequestOrigin } from './request-origin';
 import { SessionsService } from './sessions.service';
 import { type TokenPair } from './token-pairs';
 

@@ -3,6 +3,7 @@ import { ConfigModule, ConfigService } from '@nestjs/config';
 import {
   AppSettings,
   AuthSettings,
+  ClusterSettings,
   DatabaseSettings,
   EncryptionSettings,
   HttpSettings,
@@ -22,6 +23,7 @@ const SLICES = {
   sharedState: SharedStateSettings,
   auth: AuthSettings,
   encryption: EncryptionSettings,
+  clusters: ClusterSettings,
   rateLimit: RateLimitSettings,
   runtime: RuntimeSettings,
   terminal: TerminalSettings,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { hasCode } from '@devpocket/kernel';
@@ -13,7 +13,16 @@ import { decodeKey, type Variables } from './variables';
  */
 export function loadSettings(env: RawEnvironment = process.env): Settings {
   const variables = readVariables({ ...readEnvFile(env.ENV_FILE), ...env });
-  return toSettings(variables, keptKeys(variables), packageVersion());
+  return toSettings(variables, keptKeys(variables), packageVersion(), { ownApiServer: ownApiServer(env) });
+}
+
+/** Where Kubernetes puts what a pod needs to call its cluster ("Accessing the Kubernetes API from a Pod"). */
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+export function ownApiServer(env: RawEnvironment, serviceAccount = SERVICE_ACCOUNT): string | null {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
+  if (!host || !['token', 'ca.crt'].every((file) => existsSync(join(serviceAccount, file)))) return null;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port || '443'}`;
 }
 
 function readEnvFile(named: string | undefined): RawEnvironment {

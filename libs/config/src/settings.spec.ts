@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { loadSettings } from './load-settings';
+import { loadSettings, ownApiServer } from './load-settings';
 import { type RawEnvironment, readVariables, SettingsError } from './settings';
 import { VARIABLES } from './variables';
 
@@ -56,6 +56,8 @@ describe('the variables', () => {
     ['DATABASE_NAME', 'a b'],
     ['TRUSTED_PROXIES', '10.0.0.0/99'],
     ['TRUSTED_PROXIES', '10.0.0.1,proxy.example'],
+    ['ENCRYPTION_KEYS_OLD', `${KEY},short`],
+    ['CLUSTER_REGION', 'mars'],
   ])('refuse %s=%s', (name, value) => {
     expect(faultsOf({ [name]: value })).toEqual([name]);
   });
@@ -66,6 +68,7 @@ describe('the variables', () => {
     ['ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64')],
     ['ALLOWED_ORIGINS', 'https://a.example,http://localhost:3000'],
     ['TRUSTED_PROXIES', '10.0.0.0/8, 192.0.2.1, 2001:db8::/32'],
+    ['ENCRYPTION_KEYS_OLD', `${KEY}, ${Buffer.alloc(32, 7).toString('base64')}`],
   ])('accept %s=%s', (name, value) => {
     expect(faultsOf({ [name]: value })).toEqual([]);
   });
@@ -128,6 +131,16 @@ describe('loading', () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     expect(() => loadSettings({ DATA_DIR: join(file, 'data') })).toThrow(/DATA_DIR cannot be used/);
+  });
+
+  it('knows that it runs as a pod by what Kubernetes puts there', () => {
+    const env = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
+    expect(ownApiServer(env, folder)).toBeNull();
+    writeFileSync(join(folder, 'token'), 'x');
+    writeFileSync(join(folder, 'ca.crt'), 'x');
+    expect(ownApiServer(env, folder)).toBe('https://[fd00::1]:6443');
+    expect(ownApiServer({ KUBERNETES_SERVICE_HOST: '10.0.0.1' }, folder)).toBe('https://10.0.0.1:443');
+    expect(ownApiServer({}, folder)).toBeNull();
   });
 
   it('refuses an ENV_FILE that is not there', () => {

@@ -1,3 +1,4 @@
+import { type Region } from '@devpocket/kernel';
 import { resolve } from 'node:path';
 import { type VariableName, VARIABLES, type Variables } from './variables';
 
@@ -62,6 +63,21 @@ export abstract class AuthSettings {
 export abstract class EncryptionSettings {
   /** 32 bytes, AES-256-GCM. */
   abstract readonly encryptionKey: Buffer;
+  /** Earlier keys: what is sealed under them can still be opened, and is sealed anew by a rotation. */
+  abstract readonly oldEncryptionKeys: readonly Buffer[];
+}
+
+export abstract class ClusterSettings {
+  /** May a cluster's certificate go unchecked? */
+  abstract readonly allowInsecure: boolean;
+  /** The cluster that the environment describes: of this pod, or for `cluster add --from-env`. */
+  abstract readonly name: string | null;
+  abstract readonly region: Region;
+  /** A path, or the kubeconfig itself as base64. Secret. */
+  abstract readonly kubeConfig: string | null;
+  abstract readonly isDefault: boolean;
+  /** Address of the API server of the cluster that this server is a pod of; null elsewhere. */
+  abstract readonly ownApiServer: string | null;
 }
 
 export abstract class RateLimitSettings {
@@ -77,6 +93,8 @@ export abstract class RuntimeSettings {
   abstract readonly allowCustomImages: boolean;
   abstract readonly allowedImagePatterns: readonly string[];
   abstract readonly dataDir: string;
+  /** Is what belongs to no environment removed by itself, once it is old enough? */
+  abstract readonly orphanAutoDelete: boolean;
   /** Null: chosen by what the machine has. */
   abstract readonly localNetwork: 'pasta' | 'host' | 'none' | null;
   abstract readonly localAllowUnsandboxedUsers: boolean;
@@ -99,6 +117,7 @@ export interface Settings {
   readonly sharedState: SharedStateSettings;
   readonly auth: AuthSettings;
   readonly encryption: EncryptionSettings;
+  readonly clusters: ClusterSettings;
   readonly rateLimit: RateLimitSettings;
   readonly runtime: RuntimeSettings;
   readonly terminal: TerminalSettings;
@@ -109,6 +128,13 @@ export interface KeptKeys {
   readonly secretKey: string;
   readonly encryptionKey: Buffer;
 }
+
+/** Where the process runs, beside what variables of ours say. */
+export interface Surroundings {
+  readonly ownApiServer: string | null;
+}
+
+const NOWHERE: Surroundings = { ownApiServer: null };
 
 /** One message that lists every faulty variable. It never repeats the value of a variable that may hold a secret. */
 export class SettingsError extends Error {
@@ -151,7 +177,7 @@ export function readVariables(env: RawEnvironment): Variables {
   return variables;
 }
 
-export function toSettings(variables: Variables, keys: KeptKeys, version: string): Settings {
+export function toSettings(variables: Variables, keys: KeptKeys, version: string, machine: Surroundings = NOWHERE): Settings {
   const v = variables;
   const dataDir = resolve(v.DATA_DIR);
   return {
@@ -179,7 +205,15 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       bcryptRounds: v.BCRYPT_ROUNDS,
       verifiesEmail: v.SMTP_URL !== undefined,
     },
-    encryption: { encryptionKey: keys.encryptionKey },
+    encryption: { encryptionKey: keys.encryptionKey, oldEncryptionKeys: v.ENCRYPTION_KEYS_OLD },
+    clusters: {
+      allowInsecure: v.ALLOW_INSECURE_CLUSTERS,
+      name: v.CLUSTER_NAME ?? null,
+      region: v.CLUSTER_REGION,
+      kubeConfig: v.CLUSTER_KUBECONFIG ?? null,
+      isDefault: v.CLUSTER_DEFAULT,
+      ownApiServer: machine.ownApiServer,
+    },
     rateLimit: { enabled: v.RATE_LIMIT_ENABLED, perMinute: v.RATE_LIMIT_PER_MINUTE, authPerMinute: v.AUTH_RATE_LIMIT_PER_MINUTE },
     runtime: {
       runtime: v.RUNTIME,
@@ -187,6 +221,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       allowCustomImages: v.ALLOW_CUSTOM_IMAGES,
       allowedImagePatterns: v.ALLOWED_IMAGE_PATTERNS,
       dataDir,
+      orphanAutoDelete: v.ORPHAN_AUTO_DELETE,
       localNetwork: v.LOCAL_RUNTIME_NETWORK ?? null,
       localAllowUnsandboxedUsers: v.LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS,
       terminalBufferBytes: v.TERMINAL_BUFFER_BYTES,

@@ -1,3 +1,4 @@
+import { REGIONS } from '@devpocket/kernel';
 import proxyaddr from 'proxy-addr';
 import { z } from 'zod';
 
@@ -42,6 +43,10 @@ const encryptionKey = z
   .refine((text) => decodeKey(text) !== null, 'must be 32 bytes, as 64 hex digits or as base64')
   .transform((text) => decodeKey(text) ?? Buffer.alloc(0));
 
+const encryptionKeys = list
+  .refine((keys) => keys.every((key) => decodeKey(key) !== null), 'must be keys of 32 bytes each, as 64 hex digits or as base64')
+  .transform((keys) => keys.flatMap((key) => decodeKey(key) ?? []));
+
 function isOrigin(text: string): boolean {
   if (text === '*') return true;
   try {
@@ -84,6 +89,7 @@ export const VARIABLES = {
   REDIS_URL: { rule: url(['redis:', 'rediss:']).optional(), example: 'redis://:password@localhost:6379' },
   SECRET_KEY: { rule: secretKey.optional(), example: 'the output of: openssl rand -hex 32' },
   ENCRYPTION_KEY: { rule: encryptionKey.optional(), example: 'the output of: openssl rand -hex 32' },
+  ENCRYPTION_KEYS_OLD: { rule: encryptionKeys.default([]), example: 'the ENCRYPTION_KEY before this one' },
   ACCESS_TOKEN_EXPIRE_MINUTES: { rule: whole(1, 1440).default(30), example: '30' },
   REFRESH_TOKEN_EXPIRE_DAYS: { rule: whole(1, 365).default(30), example: '30' },
   REFRESH_GRACE_SECONDS: { rule: whole(0, 600).default(60), example: '60' },
@@ -120,6 +126,11 @@ export const VARIABLES = {
   MAX_BODY_BYTES: { rule: whole(65_536, 1_073_741_824).default(10_000_000), example: '10000000' },
   BCRYPT_ROUNDS: { rule: whole(4, 16).default(12), example: '12' },
   ALLOW_INSECURE_CLUSTERS: { rule: flag.default(false), example: 'false' },
+  CLUSTER_NAME: { rule: z.string().max(100, 'must be at most 100 characters long').optional(), example: 'production' },
+  CLUSTER_REGION: { rule: z.enum(REGIONS, `must be one of ${REGIONS.join(', ')}`).default('us-east'), example: 'us-east' },
+  CLUSTER_KUBECONFIG: { rule: z.string().optional(), example: './kubeconfig.yaml' },
+  CLUSTER_DEFAULT: { rule: flag.default(false), example: 'true' },
+  ORPHAN_AUTO_DELETE: { rule: flag.default(true), example: 'true' },
   WS_MAX_CONNECTIONS_PER_USER: { rule: whole(1, 10_000).default(5), example: '5' },
   WS_STALL_SECONDS: { rule: whole(30, 86_400).default(600), example: '600' },
   TERMINAL_BUFFER_BYTES: { rule: whole(4_096, 268_435_456).default(1_048_576), example: '1048576' },

@@ -12,6 +12,7 @@ import { IdempotencyRecord, IdempotencySchema } from './idempotency.schema';
 import { MetricsInterceptor, MetricsRegistry } from './metrics';
 import { ProblemFilter } from './problem.filter';
 import { CountersStorage, RateLimitGuard } from './rate-limit.guard';
+import { RequestOrigins } from './request-origin';
 import { ServiceController } from './service.controller';
 
 /** Import it after the access module: global guards run in the order of their modules, and limits count for the principal. */
@@ -33,6 +34,7 @@ import { ServiceController } from './service.controller';
   controllers: [ServiceController],
   providers: [
     EdgeLimiter,
+    RequestOrigins,
     HealthRegistry,
     MetricsRegistry,
     IdempotencyRepository,
@@ -42,6 +44,6 @@ import { ServiceController } from './service.controller';
     { provide: APP_INTERCEPTOR, useClass: MetricsInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [EdgeLimiter, HealthRegistry, MetricsRegistry, ProblemFilter],
+  exports: [EdgeLimiter, RequestOrigins, HealthRegistry, MetricsRegistry, ProblemFilter],
 })
 export class HttpModule {}

@@ -13,5 +13,6 @@ export { ProblemFilter, sendProblem } from './problem.filter';
 export { ApiProblems, ProblemDto } from './problem.dto';
 export { RateLimit } from './rate-limit.guard';
 export * from './request-context';
+export * from './request-origin';
 export * from './socket-edge';
 export * from './validation.pipe';

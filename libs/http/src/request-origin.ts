@@ -1,6 +1,7 @@
-import { contextOf, EdgeLimiter } from '@devpocket/http';
 import { Injectable } from '@nestjs/common';
 import { type IncomingMessage } from 'node:http';
+import { EdgeLimiter } from './edge-limiter';
+import { contextOf } from './request-context';
 
 /** Where a request came from. */
 export interface RequestOrigin {
