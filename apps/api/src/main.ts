@@ -1,5 +1,5 @@
 import { loadSettings } from '@devpocket/config';
-import { runtimeDrivers } from './runtime-drivers';
+import { runtimesOf } from './runtime-drivers';
 import { type RunningServer, startServer } from './server';
 
 let debug = false;
@@ -7,7 +7,7 @@ let debug = false;
 async function main(): Promise<void> {
   const settings = loadSettings();
   debug = settings.app.debug;
-  const server = await startServer(settings, () => runtimeDrivers(settings.runtime));
+  const server = await startServer(settings, runtimesOf(settings.runtime));
   greet(server);
   let stopping = false;
   const stop = (signal: 'SIGINT' | 'SIGTERM'): void => {

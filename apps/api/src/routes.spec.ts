@@ -57,6 +57,10 @@ const ROUTES: Readonly<Record<string, string>> = {
   'GET /clusters': 'admin',
   'POST /clusters': 'admin',
   'GET /clusters/regions': 'env:read',
+  'GET /clusters/:id': 'admin',
+  'PUT /clusters/:id': 'admin',
+  'DELETE /clusters/:id': 'admin',
+  'GET /clusters/:id/health': 'admin',
 };
 
 function join(...parts: readonly string[]): string {

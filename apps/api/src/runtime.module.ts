@@ -1,5 +1,6 @@
+import { ClustersModule } from '@devpocket/clusters';
 import { HealthRegistry } from '@devpocket/http';
-import { RuntimeRegistry, type RuntimeDriver } from '@devpocket/runtime';
+import { ClusterDirectory, ClusterInspector, RuntimeRegistry, type RuntimeDriver } from '@devpocket/runtime';
 import { type DynamicModule, Global, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 
 /** Ctrl-C means that the person is done: shells end with the server. Any other stop may be followed by a start. */
@@ -19,25 +20,36 @@ class RuntimeCloser implements OnApplicationShutdown {
   }
 }
 
-/** Offers the drivers that this process has, opened. */
+/** What this process can run environments with. */
+export interface Runtimes {
+  /** The first is where new environments go. */
+  readonly drivers: (clusters: ClusterDirectory) => readonly RuntimeDriver[];
+  /** Null: there is no runtime for clusters. */
+  readonly inspector: ClusterInspector | null;
+}
+
+/** Offers the drivers that this process has, opened, and whoever judges clusters. */
 @Global()
 @Module({})
 export class RuntimeModule {
-  static forRoot(drivers: () => readonly RuntimeDriver[]): DynamicModule {
+  static forRoot({ drivers, inspector }: Runtimes): DynamicModule {
     return {
       module: RuntimeModule,
+      imports: [ClustersModule],
       providers: [
         RuntimeCloser,
+        { provide: ClusterInspector, useValue: inspector },
         {
           provide: RuntimeRegistry,
-          useFactory: async () => {
-            const registry = new RuntimeRegistry(drivers());
+          inject: [ClusterDirectory],
+          useFactory: async (clusters: ClusterDirectory) => {
+            const registry = new RuntimeRegistry(drivers(clusters));
             await registry.open();
             return registry;
           },
         },
       ],
-      exports: [RuntimeRegistry],
+      exports: [RuntimeRegistry, ClusterInspector],
     };
   }
 }

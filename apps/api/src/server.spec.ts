@@ -58,9 +58,9 @@ describe('a start', () => {
       ENCRYPTION_KEY: 'ab'.repeat(32),
       EMBEDDED_DB_IN_PRODUCTION: 'true',
     };
-    expect(() => runtimeDrivers(testSettings(production).runtime)).toThrow(/RUNTIME .*LOCAL_RUNTIME_IN_PRODUCTION=true/);
+    expect(() => runtimeDrivers(testSettings(production).runtime, null)).toThrow(/RUNTIME .*LOCAL_RUNTIME_IN_PRODUCTION=true/);
     const allowed = testSettings({ ...production, LOCAL_RUNTIME_IN_PRODUCTION: 'true' });
-    expect(runtimeDrivers(allowed.runtime).map(({ kind }) => kind)).toEqual(['local']);
+    expect(runtimeDrivers(allowed.runtime, null).map(({ kind }) => kind)).toEqual(['local']);
     rmSync(DATA_DIR, { recursive: true });
   });
 });

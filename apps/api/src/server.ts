@@ -3,7 +3,7 @@ import { RegistrationGate } from '@devpocket/auth';
 import { DatabaseHandle, ensureIndexes } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
 import { hasCode } from '@devpocket/kernel';
-import { type RuntimeDriver, RuntimeRegistry } from '@devpocket/runtime';
+import { RuntimeRegistry } from '@devpocket/runtime';
 import { type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { getConnectionToken } from '@nestjs/mongoose';
@@ -16,6 +16,7 @@ import { AppModule } from './app.module';
 import { closeHttpEdge, dressHttpEdge } from './http-edge';
 import { DevPocketWsAdapter } from './ws-adapter';
 import { RuntimeRegistrationPolicy } from './registration-policy';
+import { type Runtimes } from './runtime.module';
 
 /** A server that listens; `stop` is graceful and bounded by SHUTDOWN_GRACE_SECONDS. */
 export interface RunningServer {
@@ -28,8 +29,8 @@ export interface RunningServer {
 }
 
 /** Starts the whole server; the command and the end-to-end tests use this same function. */
-export async function startServer(settings: Settings, drivers: () => readonly RuntimeDriver[]): Promise<RunningServer> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, drivers), {
+export async function startServer(settings: Settings, made: Runtimes): Promise<RunningServer> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, made), {
     bodyParser: false,
     logger: false,
     abortOnError: false,

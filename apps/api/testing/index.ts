@@ -1,5 +1,5 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
-import { type RuntimeDriver } from '@devpocket/runtime';
+import { type ClusterDirectory, type ClusterInspector, type RuntimeDriver } from '@devpocket/runtime';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,8 +24,9 @@ export class TestApi {
   readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
 
   constructor(
-    private readonly drivers: (dataDir: string) => readonly RuntimeDriver[],
+    private readonly drivers: (dataDir: string, clusters: ClusterDirectory) => readonly RuntimeDriver[],
     private readonly env: Readonly<Record<string, string>> = {},
+    private readonly inspector: ClusterInspector | null = null,
   ) {}
 
   get running(): RunningServer {
@@ -40,8 +41,9 @@ export class TestApi {
   async start(): Promise<this> {
     const keys = { SECRET_KEY: 'k'.repeat(32) };
     const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...keys, ...this.env });
-    this.server = await startServer({ ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } }, () =>
-      this.drivers(this.dataDir),
+    this.server = await startServer(
+      { ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
+      { drivers: (clusters) => this.drivers(this.dataDir, clusters), inspector: this.inspector },
     );
     return this;
   }
@@ -102,7 +104,7 @@ export function localDrivers(dataDir: string): readonly RuntimeDriver[] {
     LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS: 'true',
     TERMINAL_HOST_GRACE_SECONDS: '5',
   };
-  return runtimeDrivers(testSettings(env).runtime);
+  return runtimeDrivers(testSettings(env).runtime, null);
 }
 
 export interface TestUser {

@@ -1,5 +1,5 @@
 import { type Plan } from '@devpocket/access';
-import { DomainError } from '@devpocket/kernel';
+import { DomainError, type Region } from '@devpocket/kernel';
 import { LIMIT_NAMES, type LimitName, PLAN_LIMITS, PLANS } from '@devpocket/users';
 import { type Status } from './environment';
 
@@ -13,6 +13,16 @@ export const invalidState = (current: Status, allowed: readonly Status[]): Domai
   new DomainError('invalid_state', 'invalid_state', `Not possible while the environment is ${current}`, {
     extra: { current_status: current, allowed: [...allowed] },
   });
+
+export const noClusterAvailable = (region: Region | null): DomainError =>
+  new DomainError(
+    'unavailable',
+    'no_cluster_available',
+    region === null
+      ? 'No cluster has room for the environment'
+      : `No cluster of the region ${region} has room for the environment`,
+    { retryAfter: 60 },
+  );
 
 /**
  * @param which which count is at its limit

@@ -1,16 +1,18 @@
 import { duplicateKey } from '@devpocket/database';
-import { Clock, isId, type Page, type PageRequest, toPage } from '@devpocket/kernel';
+import { Clock, isId, type Page, type PageRequest, type Region, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, type QueryFilter, Types, type UpdateQuery } from 'mongoose';
 import { type Environment, type Observed, type Shown, type Status, type UsageReading, type Wanted } from './environment';
 import { fromRecord, owned, placesGivenBack, toEnvironment, unchanged } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
+import { freePlace, freePlaceAmongMany } from './place.policy';
 
 export type NewEnvironment = Omit<
   Environment,
   | 'id'
   | 'holdsPlace'
+  | 'clusterId'
   | 'statusVersion'
   | 'revision'
   | 'updatedAt'
@@ -24,11 +26,18 @@ export type NewEnvironment = Omit<
 };
 
 /** What an insert or a start can run into. */
-export type Conflict = 'name_taken' | 'active_limit' | 'kept_limit' | 'repeated' | 'changed';
+export type Conflict = 'name_taken' | 'active_limit' | 'kept_limit' | 'cluster_full' | 'repeated' | 'changed';
 
 export interface PlaceLimits {
   readonly active: number;
   readonly kept: number;
+}
+
+/** A cluster, and how many environments it takes. */
+export interface ClusterRoom {
+  readonly id: string;
+  readonly region: Region;
+  readonly maxEnvironments: number;
 }
 
 /** Fields that a request changes beside the wish. */
@@ -107,8 +116,25 @@ export class EnvironmentRepository {
     return { active: taken(records.map((record) => record.active_slot)), kept: taken(records.map((record) => record.kept_slot)) };
   }
 
-  /** The unique indexes decide: of any number of callers at a limit exactly as many get a place as there are. */
-  async insert(fresh: NewEnvironment, limits: PlaceLimits): Promise<Environment | Conflict> {
+  /** Which places of a cluster are taken. */
+  private async clusterSlots(clusterId: string): Promise<readonly number[]> {
+    const records = await this.records
+      .find({ cluster_id: clusterId, cluster_slot: { $exists: true } }, { cluster_slot: 1 })
+      .lean();
+    return records.map(({ cluster_slot }) => cluster_slot).filter((slot) => slot !== undefined);
+  }
+
+  /**
+   * The unique indexes decide: of any number of callers at a limit exactly as many get a place as there are.
+   * @param room the cluster that it goes to, if any
+   * @param holdMs for so long nobody looks at it, unless it is released
+   */
+  async insert(
+    fresh: NewEnvironment,
+    limits: PlaceLimits,
+    room: ClusterRoom | null = null,
+    holdMs = 0,
+  ): Promise<Environment | Conflict> {
     const now = this.clock.now();
     for (;;) {
       const places = await this.places(fresh.userId);
@@ -116,6 +142,8 @@ export class EnvironmentRepository {
       const kept = freePlace(places.kept, limits.kept);
       if (active === null) return 'active_limit';
       if (kept === null) return 'kept_limit';
+      const slot = room ? freePlaceAmongMany(await this.clusterSlots(room.id), room.maxEnvironments) : undefined;
+      if (slot === null) return 'cluster_full';
       try {
         const record = await this.records.create({
           _id: new Types.ObjectId(),
@@ -130,9 +158,10 @@ export class EnvironmentRepository {
           limits: fresh.limits,
           template_variables: fresh.templateVariables,
           environment_variables: fresh.environmentVariables,
-          region: fresh.region,
+          region: room ? room.region : fresh.region,
           runtime_kind: fresh.runtimeKind,
-          cluster_id: fresh.clusterId,
+          cluster_id: room ? room.id : null,
+          ...(slot === undefined ? {} : { cluster_slot: slot }),
           wanted: fresh.wanted,
           observed: fresh.observed,
           shown: fresh.shown,
@@ -144,7 +173,7 @@ export class EnvironmentRepository {
           active_slot: active,
           kept_slot: kept,
           ...(fresh.idempotencyScope === null ? {} : { idempotency_scope: fresh.idempotencyScope }),
-          next_look: now,
+          next_look: new Date(now.getTime() + holdMs),
           lease_until: new Date(0),
           lease_token: null,
           created_at: now,
@@ -263,12 +292,4 @@ export class EnvironmentRepository {
     ]);
     return Object.fromEntries(rows.map(({ _id, count }) => [_id, count]));
   }
-}
-
-/** The lowest place that is free, so that callers who read the same pick the same and the index decides; null when the limit is reached. */
-function freePlace(taken: readonly number[], limit: number): number | null {
-  if (taken.length >= limit) return null;
-  let place = 0;
-  while (taken.includes(place)) place += 1;
-  return place;
 }

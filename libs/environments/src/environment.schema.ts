@@ -84,6 +84,10 @@ export class EnvironmentRecord {
   @Prop({ type: Number })
   kept_slot?: number;
 
+  /** A place of its cluster's `max_environments`, held until nothing of it is left: unique per cluster. */
+  @Prop({ type: Number })
+  cluster_slot?: number;
+
   @Prop({ type: String })
   idempotency_scope?: string;
 
@@ -144,6 +148,10 @@ EnvironmentSchema.index({ user_id: 1, name: 1 }, { unique: true, partialFilterEx
 EnvironmentSchema.index(
   { idempotency_scope: 1 },
   { unique: true, partialFilterExpression: { idempotency_scope: { $exists: true } } },
+);
+EnvironmentSchema.index(
+  { cluster_id: 1, cluster_slot: 1 },
+  { unique: true, partialFilterExpression: { cluster_slot: { $exists: true } } },
 );
 EnvironmentSchema.index({ user_id: 1, created_at: -1, _id: -1 });
 EnvironmentSchema.index({ next_look: 1 });

@@ -40,6 +40,7 @@ export class EnvironmentsController {
   @ApiProblems({
     400: ['malformed_json', 'name_taken'],
     403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded', 'email_not_verified'],
+    503: ['no_cluster_available'],
     ...IDEMPOTENT,
   })
   async create(

@@ -1,11 +1,15 @@
+import { ClustersModule } from '@devpocket/clusters';
 import { TemplatesModule } from '@devpocket/templates';
 import { UsersModule } from '@devpocket/users';
 import { Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { ActivityRecorder } from './activity-recorder';
+import { ClusterUseRepository } from './cluster-use.repository';
 import { EnvironmentAllowance } from './environment-allowance';
+import { EnvironmentClusterUsage } from './environment-cluster-usage';
 import { EnvironmentEvents } from './environment-events';
 import { EnvironmentGauges } from './environment-gauges';
+import { EnvironmentPlacement } from './environment-placement';
 import { EnvironmentSpecs } from './environment-specs';
 import { EnvironmentReconciler } from './environment.reconciler';
 import { EnvironmentRepository } from './environment.repository';
@@ -32,12 +36,20 @@ import { OrphanSweeper } from './orphan-sweeper';
 import { TicketsService } from './tickets.service';
 import { UsageSampler } from './usage-sampler';
 
+/** Tells the clusters what they have; all that the command line needs of environments. */
+@Module({
+  imports: [ClustersModule, MongooseModule.forFeature([{ name: EnvironmentRecord.name, schema: EnvironmentSchema }])],
+  providers: [ClusterUseRepository, EnvironmentClusterUsage],
+  exports: [ClusterUseRepository, ClustersModule, MongooseModule],
+})
+export class ClusterUsageModule {}
+
 @Module({
   imports: [
     UsersModule,
     TemplatesModule,
+    ClusterUsageModule,
     MongooseModule.forFeature([
-      { name: EnvironmentRecord.name, schema: EnvironmentSchema },
       { name: HistoryRecord.name, schema: HistorySchema },
       { name: MetricRecord.name, schema: MetricSchema },
       { name: OrphanRecord.name, schema: OrphanSchema },
@@ -46,6 +58,7 @@ import { UsageSampler } from './usage-sampler';
   controllers: [EnvironmentsController, InsightController],
   providers: [
     EnvironmentRepository,
+    EnvironmentPlacement,
     LookRepository,
     HistoryRepository,
     EnvironmentEvents,

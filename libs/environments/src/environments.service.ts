@@ -1,7 +1,7 @@
 import { type Principal } from '@devpocket/access';
 import { AuthSettings, RuntimeSettings } from '@devpocket/config';
 import { Clock, DomainError, type Page, type PageRequest, type Region } from '@devpocket/kernel';
-import { type Place, type RuntimeKind, RuntimeRegistry } from '@devpocket/runtime';
+import { type Place, type RuntimeKind } from '@devpocket/runtime';
 import { CUSTOM_TEMPLATE, type Template, TemplatesService } from '@devpocket/templates';
 import { PLAN_LIMITS } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
@@ -10,6 +10,7 @@ import { EnvironmentEvents } from './environment-events';
 import { emailNotVerified, environmentNotFound, invalidState, limitReached, nameTaken } from './environment.errors';
 import { NOTHING_SEEN, show } from './environment.machine';
 import { checkAutoStop, checkDescription, checkPlan, checkVariables, clip, imageAllowed, toLimits } from './environment.policy';
+import { EnvironmentPlacement } from './environment-placement';
 import { placeOf } from './environment-specs';
 import { EnvironmentReconciler } from './environment.reconciler';
 import { EnvironmentRepository } from './environment.repository';
@@ -56,7 +57,7 @@ export class EnvironmentsService {
     private readonly templates: TemplatesService,
     private readonly events: EnvironmentEvents,
     private readonly reconciler: EnvironmentReconciler,
-    private readonly runtimes: RuntimeRegistry,
+    private readonly placement: EnvironmentPlacement,
     private readonly settings: RuntimeSettings,
     private readonly auth: AuthSettings,
     private readonly clock: Clock,
@@ -64,7 +65,8 @@ export class EnvironmentsService {
 
   /**
    * @param scope see `IdempotencyScope`: asked again under it, the same environment is the answer
-   * @throws DomainError `email_not_verified | environment_limit_reached | plan_limit_exceeded | name_taken | validation_error`
+   * @throws DomainError `email_not_verified | environment_limit_reached | plan_limit_exceeded | name_taken | validation_error |
+   *   no_cluster_available`
    */
   async create(principal: Principal, creation: Creation, scope: string | null): Promise<Environment> {
     const repeated = scope === null ? null : await this.environments.findByScope(scope);
@@ -80,7 +82,7 @@ export class EnvironmentsService {
     checkAutoStop(creation.autoStopMinutes, plan);
     const now = this.clock.now();
     const wanted = { desired: 'running', generation: 1, why: 'user' } as const;
-    const result = await this.environments.insert(
+    const result = await this.placement.insert(
       {
         userId: principal.userId,
         name: creation.name.toLowerCase(),
@@ -94,8 +96,6 @@ export class EnvironmentsService {
         templateVariables: template.environmentVariables,
         environmentVariables: creation.environmentVariables,
         region: creation.region,
-        runtimeKind: this.runtimes.primary().kind,
-        clusterId: null,
         wanted,
         observed: NOTHING_SEEN,
         shown: show(wanted, NOTHING_SEEN),
@@ -118,6 +118,7 @@ export class EnvironmentsService {
       case 'name_taken':
         throw nameTaken();
       case 'repeated':
+      case 'cluster_full':
       case 'changed':
         return this.create(principal, creation, scope);
       default:

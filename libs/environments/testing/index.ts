@@ -2,8 +2,8 @@ import { AccessModule, type Plan, type Principal, SCOPES } from '@devpocket/acce
 import { SettingsModule } from '@devpocket/config';
 import { Installation } from '@devpocket/database';
 import { HttpModule } from '@devpocket/http';
-import { Clock, newId } from '@devpocket/kernel';
-import { RuntimeRegistry } from '@devpocket/runtime';
+import { Clock, newId, type Region } from '@devpocket/kernel';
+import { ClusterInspector, type RuntimeKind, RuntimeRegistry } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { TemplatesService } from '@devpocket/templates';
 import { type DynamicModule, Global, type INestApplication, Module, type Type } from '@nestjs/common';
@@ -12,7 +12,7 @@ import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { testSettings } from '@testing/config';
 import { openTestDatabase, type TestDatabase } from '@testing/database';
 import { ManualClock } from '@testing/kernel';
-import { FakeDriver } from '@testing/runtime';
+import { FakeClusterInspector, FakeDriver } from '@testing/runtime';
 import { type Connection } from 'mongoose';
 import { tmpdir } from 'node:os';
 import { EnvironmentsModule, EnvironmentsService } from '../src';
@@ -30,13 +30,24 @@ class WorldModule {}
 export class EnvironmentsWorld {
   /** Of today, because a real MongoDB expires documents by its own clock. */
   readonly clock = new ManualClock(Date.now());
-  readonly driver = new FakeDriver({ clock: this.clock });
+  readonly driver: FakeDriver;
+  readonly inspector = new FakeClusterInspector();
   private readonly apps: INestApplication[] = [];
 
-  private constructor(readonly database: TestDatabase) {}
+  private constructor(
+    readonly database: TestDatabase,
+    kind: RuntimeKind,
+    private readonly env: Readonly<Record<string, string>>,
+  ) {
+    this.driver = new FakeDriver({ clock: this.clock, kind });
+  }
 
-  static async open(replicas = 1): Promise<EnvironmentsWorld> {
-    const world = new EnvironmentsWorld(await openTestDatabase());
+  static async open(
+    replicas = 1,
+    kind: RuntimeKind = 'local',
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<EnvironmentsWorld> {
+    const world = new EnvironmentsWorld(await openTestDatabase(), kind, env);
     for (let count = 0; count < replicas; count += 1) await world.addReplica();
     await world.get(TemplatesService).seed({ force: true });
     return world;
@@ -57,7 +68,7 @@ export class EnvironmentsWorld {
   async clear(): Promise<void> {
     this.driver.release();
     await this.settle();
-    for (const name of ['environments', 'environment_history', 'environment_metrics', 'orphans'])
+    for (const name of ['environments', 'environment_history', 'environment_metrics', 'orphans', 'clusters', 'cluster_defaults'])
       await this.database.connection.collection(name).deleteMany({});
     this.driver.reset();
   }
@@ -77,8 +88,8 @@ export class EnvironmentsWorld {
   }
 
   /** A new environment of the template `ubuntu`. */
-  create(user: Principal, name: string, replica = 0): Promise<Environment> {
-    const none = { description: null, image: null, resources: {}, environmentVariables: {}, region: null, autoStopMinutes: null };
+  create(user: Principal, name: string, replica = 0, region: Region | null = null): Promise<Environment> {
+    const none = { description: null, image: null, resources: {}, environmentVariables: {}, region, autoStopMinutes: null };
     return this.get(EnvironmentsService, replica).create(user, { name, template: 'ubuntu', ...none }, null);
   }
 
@@ -103,14 +114,15 @@ export class EnvironmentsWorld {
       providers: [
         { provide: Clock, useValue: clock },
         { provide: RuntimeRegistry, useValue: new RuntimeRegistry([this.driver]) },
+        { provide: ClusterInspector, useValue: this.inspector },
         Installation,
       ],
-      exports: [Clock, RuntimeRegistry, Installation],
+      exports: [Clock, RuntimeRegistry, ClusterInspector, Installation],
     };
     const module: DynamicModule = {
       module: WorldModule,
       imports: [
-        SettingsModule.forRoot(testSettings({ DATA_DIR: tmpdir() })),
+        SettingsModule.forRoot(testSettings({ DATA_DIR: tmpdir(), ...this.env })),
         given,
         SharedStateModule,
         MongooseModule.forRoot(database.url, { dbName: database.name, autoIndex: false, autoCreate: false }),

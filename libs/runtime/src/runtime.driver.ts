@@ -62,6 +62,11 @@ export abstract class RuntimeDriver {
   /** True where shells survive the server (the local runtime's PTY host). */
   abstract readonly durableTerminals: boolean;
 
+  /** Does it run environments in clusters, so that each has to be placed in one? */
+  get inClusters(): boolean {
+    return this.kind === 'kubernetes';
+  }
+
   /** Brings the driver up; called once before anything else. */
   abstract open(): Promise<RuntimeReport>;
 

@@ -9,6 +9,7 @@ import {
   type Place,
   RuntimeDriver,
   RuntimeError,
+  type RuntimeKind,
   type RuntimeReport,
   type Sighting,
   type TerminalChannel,
@@ -41,6 +42,8 @@ export interface FakeOptions {
   readonly phases?: number;
   /** Keeps users apart; true unless told. */
   readonly multiUser?: boolean;
+  /** What it stands in for; `local` by default. */
+  readonly kind?: RuntimeKind;
 }
 
 const PHASES = ['creating_volume', 'starting_container', 'running_startup'] as const;
@@ -50,7 +53,7 @@ const PHASES = ['creating_volume', 'starting_container', 'running_startup'] as c
  * (see `FakeTerminal`). It passes the same contract suite as the real ones.
  */
 export class FakeDriver extends RuntimeDriver {
-  readonly kind = 'local';
+  readonly kind: RuntimeKind;
   readonly durableTerminals = true;
   /** Acts in the order in which they came, such as `start e1 2`. */
   readonly acts: string[] = [];
@@ -78,12 +81,13 @@ export class FakeDriver extends RuntimeDriver {
 
   constructor(private readonly options: FakeOptions) {
     super();
+    this.kind = options.kind ?? 'local';
     this.phases = options.phases ?? 1;
   }
 
   open(): Promise<RuntimeReport> {
     return Promise.resolve({
-      kind: 'local',
+      kind: this.kind,
       summary: 'in memory, for tests',
       warnings: [],
       multiUser: this.options.multiUser ?? true,

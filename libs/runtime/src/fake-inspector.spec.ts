@@ -1,0 +1,3 @@
+import { describeInspectorContract, FakeClusterInspector } from '@testing/runtime';
+
+describeInspectorContract('the fake inspector', () => new FakeClusterInspector());
