@@ -61,6 +61,9 @@ const ROUTES: Readonly<Record<string, string>> = {
   'PUT /clusters/:id': 'admin',
   'DELETE /clusters/:id': 'admin',
   'GET /clusters/:id/health': 'admin',
+
+  'GET /admin/orphans': 'admin',
+  'DELETE /admin/orphans/:id': 'admin',
 };
 
 function join(...parts: readonly string[]): string {

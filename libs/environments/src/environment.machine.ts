@@ -121,10 +121,15 @@ export function show(wanted: Wanted, observed: Observed): Shown {
   const trouble = observed.unreachableSince
     ? { reason: 'runtime_unreachable' as const, message: 'The runtime does not answer; nothing is known to have changed' }
     : null;
+  // Its volume outlives every stop, so there must be one.
+  const lost =
+    observed.ranOnce && observed.seen === 'absent'
+      ? { reason: 'runtime_state_lost' as const, message: 'Its volume is gone; a start begins anew' }
+      : null;
   switch (status) {
     case 'error':
       return failure
-        ? { ...base, reason: failure.reason, message: failure.message, retryable: failure.retryable, ...trouble }
+        ? { ...base, reason: failure.reason, message: failure.message, retryable: failure.retryable, ...lost, ...trouble }
         : { ...base, reason: 'internal' };
     case 'creating':
     case 'starting':
@@ -138,7 +143,7 @@ export function show(wanted: Wanted, observed: Observed): Shown {
     case 'deleting':
       return { ...base, reason: observed.overdue ?? wanted.why, ...trouble };
     case 'stopped':
-      return { ...base, reason: wanted.why, ...trouble };
+      return { ...base, reason: wanted.why, ...lost, ...trouble };
   }
 }
 

@@ -9,7 +9,8 @@ import { EnvironmentRepository } from './environment.repository';
 import { EnvironmentsService } from './environments.service';
 import { LifecycleService } from './lifecycle.service';
 import { LookRepository } from './look.repository';
-import { END_AFTER_MS, OrphanSweeper, REMOVE_AFTER_MS } from './orphan-sweeper';
+import { END_AFTER_MS, REMOVE_AFTER_MS } from './orphan';
+import { OrphanSweeper } from './orphan-sweeper';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

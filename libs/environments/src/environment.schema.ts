@@ -2,6 +2,7 @@ import { type Region } from '@devpocket/kernel';
 import { type ResourceLimits, type RuntimeKind } from '@devpocket/runtime';
 import { Prop, Schema, SchemaFactory } from '@nestjs/mongoose';
 import { type Types } from 'mongoose';
+import { type OrphanKind } from './orphan';
 import { type Observed, type Resources, type Shown, type Status, type UsageReading, type Wanted } from './environment';
 
 @Schema({ collection: 'environments', versionKey: false, strict: 'throw', minimize: false })
@@ -216,7 +217,7 @@ export const MetricSchema = SchemaFactory.createForClass(MetricRecord);
 MetricSchema.index({ environment_id: 1, timestamp: 1 });
 MetricSchema.index({ timestamp: 1 }, { expireAfterSeconds: 30 * 86_400 });
 
-/** What a runtime holds without a record of it. */
+/** What a runtime holds without a record of it, or a record of which no runtime holds anything. */
 @Schema({ collection: 'orphans', versionKey: false, strict: 'throw' })
 export class OrphanRecord {
   /** The environment's. */
@@ -224,6 +225,9 @@ export class OrphanRecord {
 
   @Prop({ type: String, required: true })
   runtime_kind!: RuntimeKind;
+
+  @Prop({ type: String, default: 'object' })
+  kind!: OrphanKind;
 
   @Prop({ type: String, default: '' })
   user_id!: string;
@@ -236,3 +240,4 @@ export class OrphanRecord {
 }
 
 export const OrphanSchema = SchemaFactory.createForClass(OrphanRecord);
+OrphanSchema.index({ since: -1, _id: -1 });

@@ -1,3 +1,4 @@
+import { AuditModule } from '@devpocket/audit';
 import { ClustersModule } from '@devpocket/clusters';
 import { TemplatesModule } from '@devpocket/templates';
 import { UsersModule } from '@devpocket/users';
@@ -33,6 +34,8 @@ import { LifecycleService } from './lifecycle.service';
 import { LookRepository } from './look.repository';
 import { OrphanRepository } from './orphan.repository';
 import { OrphanSweeper } from './orphan-sweeper';
+import { OrphansController } from './orphans.controller';
+import { OrphansService } from './orphans.service';
 import { TicketsService } from './tickets.service';
 import { UsageSampler } from './usage-sampler';
 
@@ -48,6 +51,7 @@ export class ClusterUsageModule {}
   imports: [
     UsersModule,
     TemplatesModule,
+    AuditModule,
     ClusterUsageModule,
     MongooseModule.forFeature([
       { name: HistoryRecord.name, schema: HistorySchema },
@@ -55,7 +59,7 @@ export class ClusterUsageModule {}
       { name: OrphanRecord.name, schema: OrphanSchema },
     ]),
   ],
-  controllers: [EnvironmentsController, InsightController],
+  controllers: [EnvironmentsController, InsightController, OrphansController],
   providers: [
     EnvironmentRepository,
     EnvironmentPlacement,
@@ -74,6 +78,7 @@ export class ClusterUsageModule {}
     UsageSampler,
     OrphanRepository,
     OrphanSweeper,
+    OrphansService,
     EnvironmentAllowance,
   ],
   exports: [EnvironmentsService, EnvironmentEvents, ActivityRecorder],

@@ -1,4 +1,5 @@
 import { Clock } from '@devpocket/kernel';
+import { type Place, type RuntimeKind } from '@devpocket/runtime';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, Types, type UpdateQuery } from 'mongoose';
@@ -120,6 +121,31 @@ export class LookRepository {
   /** At start all that may have changed is due: what was recorded of it is looked at, not trusted. */
   async makeAllDue(): Promise<void> {
     await this.records.updateMany({ status: { $ne: 'stopped' } }, { $set: { next_look: this.clock.now() } });
+  }
+
+  /** Environments of a runtime that are at rest and have had a volume, by whether any was there at the last look. */
+  async atRest(kind: RuntimeKind, seen: 'something' | 'nothing'): Promise<readonly Place[]> {
+    const records = await this.records
+      .find(
+        {
+          runtime_kind: kind,
+          status: { $in: ['stopped', 'error'] },
+          'observed.ranOnce': true,
+          'observed.seen': seen === 'nothing' ? 'absent' : { $ne: 'absent' },
+        },
+        { user_id: 1, cluster_id: 1 },
+      )
+      .lean();
+    return records.map(({ _id, user_id, cluster_id }) => ({
+      environmentId: _id.toHexString(),
+      userId: user_id.toHexString(),
+      clusterId: cluster_id,
+    }));
+  }
+
+  /** Somebody has reason to think that it is not as it was seen. */
+  async makeDue(id: string): Promise<void> {
+    await this.records.updateOne({ _id: new Types.ObjectId(id) }, { $set: { next_look: this.clock.now() } });
   }
 
   /** How long the one that is due longest has been waiting, in ms. */

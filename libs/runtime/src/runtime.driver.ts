@@ -99,7 +99,10 @@ export abstract class RuntimeDriver {
   /** Removes processes, volume and logs. `look` is `absent` when it is done. */
   abstract destroy(place: Place): Promise<void>;
 
-  /** Everything that the runtime holds of installations like this one, for the sweep of orphans. */
+  /**
+   * What the runtime holds of installations like this one, for the sweep of orphans. Parts of it that do not answer may be missing: what
+   * is not listed is looked at before anything is concluded.
+   */
   abstract list(): Promise<readonly Held[]>;
 
   /** Readings of those that run, in as few calls as the runtime allows; a missing key was not readable. */
