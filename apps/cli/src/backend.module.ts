@@ -1,9 +1,12 @@
 import { AccessModule } from '@devpocket/access';
 import { AuthModule, RegistrationService } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
+import { ClusterHealthService, ClustersService, KeyRotationService } from '@devpocket/clusters';
 import { DatabaseModule, ensureIndexes } from '@devpocket/database';
+import { ClusterUsageModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
 import { Clock, SystemClock } from '@devpocket/kernel';
+import { ClusterInspector } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { TemplatesModule, TemplatesService } from '@devpocket/templates';
 import { UsersModule, UsersService } from '@devpocket/users';
@@ -13,17 +16,28 @@ import { getConnectionToken } from '@nestjs/mongoose';
 import { type Connection } from 'mongoose';
 
 @Global()
-@Module({ providers: [{ provide: Clock, useClass: SystemClock }], exports: [Clock] })
-class ClockModule {}
+@Module({})
+class GivenModule {
+  static forRoot(inspector: ClusterInspector | null): DynamicModule {
+    return {
+      module: GivenModule,
+      providers: [
+        { provide: Clock, useClass: SystemClock },
+        { provide: ClusterInspector, useValue: inspector },
+      ],
+      exports: [Clock, ClusterInspector],
+    };
+  }
+}
 
 @Module({})
 class BackendModule {
-  static forRoot(settings: Settings): DynamicModule {
+  static forRoot(settings: Settings, inspector: ClusterInspector | null): DynamicModule {
     return {
       module: BackendModule,
       imports: [
         SettingsModule.forRoot(settings),
-        ClockModule,
+        GivenModule.forRoot(inspector),
         SharedStateModule,
         DatabaseModule.forRoot({ join: true }),
         AccessModule,
@@ -31,6 +45,7 @@ class BackendModule {
         UsersModule,
         AuthModule,
         TemplatesModule,
+        ClusterUsageModule,
       ],
     };
   }
@@ -41,11 +56,18 @@ export interface Services {
   readonly users: UsersService;
   readonly registration: RegistrationService;
   readonly templates: TemplatesService;
+  readonly clusters: ClustersService;
+  readonly measurements: ClusterHealthService;
+  readonly keys: KeyRotationService;
 }
 
 /** Runs `work` beside the services without HTTP, on the database of a running server where there is one. */
-export async function withServices<T>(settings: Settings, work: (services: Services) => Promise<T>): Promise<T> {
-  const app = await NestFactory.createApplicationContext(BackendModule.forRoot(settings), {
+export async function withServices<T>(
+  settings: Settings,
+  inspector: ClusterInspector | null,
+  work: (services: Services) => Promise<T>,
+): Promise<T> {
+  const app = await NestFactory.createApplicationContext(BackendModule.forRoot(settings, inspector), {
     logger: ['error'],
     abortOnError: false,
   });
@@ -55,6 +77,9 @@ export async function withServices<T>(settings: Settings, work: (services: Servi
       users: app.get(UsersService),
       registration: app.get(RegistrationService),
       templates: app.get(TemplatesService),
+      clusters: app.get(ClustersService),
+      measurements: app.get(ClusterHealthService),
+      keys: app.get(KeyRotationService),
     });
   } finally {
     await app.close();

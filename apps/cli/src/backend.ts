@@ -8,7 +8,10 @@ export class Backend {
   constructor(private readonly settings: CliSettings) {}
 
   async use<T>(work: (services: Services) => Promise<T>): Promise<T> {
-    const { withServices } = await import('./backend.module.js');
-    return withServices(this.settings.get(), work);
+    const [{ withServices }, { clusterInspector }] = await Promise.all([
+      import('./backend.module.js'),
+      import('./cluster-inspector.js'),
+    ]);
+    return withServices(this.settings.get(), clusterInspector(), work);
   }
 }

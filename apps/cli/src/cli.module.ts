@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { Backend } from './backend';
 import { CliSettings } from './cli-settings';
 import { AttachCommand } from './commands/attach.command';
+import { ClusterCommand } from './commands/cluster.command';
+import { KeysCommand } from './commands/keys.command';
 import { TemplatesCommand } from './commands/templates.command';
 import { TryCommand } from './commands/try.command';
 import { UserCommand } from './commands/user.command';
@@ -14,6 +16,8 @@ import { UserCommand } from './commands/user.command';
     AttachCommand,
     ...TemplatesCommand.registerWithSubCommands(),
     ...UserCommand.registerWithSubCommands(),
+    ...ClusterCommand.registerWithSubCommands(),
+    ...KeysCommand.registerWithSubCommands(),
   ],
 })
 export class CliModule {}

@@ -96,7 +96,7 @@ export class ClusterRepository {
   /** With their secrets, for whoever opens them. */
   async sealed(id?: string): Promise<readonly SealedCluster[]> {
     const where = id === undefined ? {} : { _id: new Types.ObjectId(id) };
-    const records = await this.records.find(where).lean<ClusterRecord[]>();
+    const records = await this.records.find(where).sort({ created_at: -1, _id: -1 }).lean<ClusterRecord[]>();
     return records.map((record) => ({
       cluster: fromRecord(record),
       sealed: record.kube_config && fromSealedRecord(record.kube_config),

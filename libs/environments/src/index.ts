@@ -2,5 +2,5 @@ export { ActivityRecorder } from './activity-recorder';
 export { STATUSES, type Status } from './environment';
 export { EnvironmentEvents } from './environment-events';
 export * from './environment.events';
-export * from './environments.module';
+export { ClusterUsageModule, EnvironmentsModule } from './environments.module';
 export { EnvironmentsService, type LocatedEnvironment } from './environments.service';
