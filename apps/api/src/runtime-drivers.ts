@@ -1,19 +1,19 @@
 import { type RuntimeSettings, SettingsError } from '@devpocket/config';
-import { type ClusterDirectory, type RuntimeDriver } from '@devpocket/runtime';
+import { type RuntimeDriver } from '@devpocket/runtime';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';
-import { type Runtimes } from './runtime.module';
+import { type DriverNeeds, type Runtimes } from './runtime.module';
 
-/** What there is beside the runtimes of the clusters. */
+/** What the settings ask for. */
 export function runtimesOf(settings: RuntimeSettings): Runtimes {
-  return { drivers: (clusters) => runtimeDrivers(settings, clusters), inspector: null };
+  return { drivers: (needs) => runtimeDrivers(settings, needs), inspector: null };
 }
 
 /**
  * The only list of drivers. The first is where new environments go.
  * @throws SettingsError naming RUNTIME
  */
-export function runtimeDrivers(settings: RuntimeSettings, _clusters: ClusterDirectory | null): readonly RuntimeDriver[] {
+export function runtimeDrivers(settings: RuntimeSettings, _needs: DriverNeeds | null): readonly RuntimeDriver[] {
   const refuse = (problem: string): never => {
     throw new SettingsError([{ variable: 'RUNTIME', problem, example: 'local' }]);
   };

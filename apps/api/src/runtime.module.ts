@@ -1,5 +1,7 @@
 import { ClustersModule } from '@devpocket/clusters';
+import { Installation } from '@devpocket/database';
 import { HealthRegistry } from '@devpocket/http';
+import { Clock } from '@devpocket/kernel';
 import { ClusterDirectory, ClusterInspector, RuntimeRegistry, type RuntimeDriver } from '@devpocket/runtime';
 import { type DynamicModule, Global, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 
@@ -20,10 +22,18 @@ class RuntimeCloser implements OnApplicationShutdown {
   }
 }
 
+/** What a driver may be made from, beside settings. */
+export interface DriverNeeds {
+  readonly clusters: ClusterDirectory;
+  /** The mark of this installation. */
+  readonly install: () => Promise<string>;
+  readonly clock: Clock;
+}
+
 /** What this process can run environments with. */
 export interface Runtimes {
   /** The first is where new environments go. */
-  readonly drivers: (clusters: ClusterDirectory) => readonly RuntimeDriver[];
+  readonly drivers: (needs: DriverNeeds) => readonly RuntimeDriver[];
   /** Null: there is no runtime for clusters. */
   readonly inspector: ClusterInspector | null;
 }
@@ -41,9 +51,9 @@ export class RuntimeModule {
         { provide: ClusterInspector, useValue: inspector },
         {
           provide: RuntimeRegistry,
-          inject: [ClusterDirectory],
-          useFactory: async (clusters: ClusterDirectory) => {
-            const registry = new RuntimeRegistry(drivers(clusters));
+          inject: [ClusterDirectory, Installation, Clock],
+          useFactory: async (clusters: ClusterDirectory, installation: Installation, clock: Clock) => {
+            const registry = new RuntimeRegistry(drivers({ clusters, install: () => installation.id(), clock }));
             await registry.open();
             return registry;
           },

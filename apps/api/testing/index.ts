@@ -1,5 +1,5 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
-import { type ClusterDirectory, type ClusterInspector, type RuntimeDriver } from '@devpocket/runtime';
+import { type ClusterInspector, type RuntimeDriver } from '@devpocket/runtime';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export class TestApi {
   readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
 
   constructor(
-    private readonly drivers: (dataDir: string, clusters: ClusterDirectory) => readonly RuntimeDriver[],
+    private readonly drivers: (dataDir: string) => readonly RuntimeDriver[],
     private readonly env: Readonly<Record<string, string>> = {},
     private readonly inspector: ClusterInspector | null = null,
   ) {}
@@ -43,7 +43,7 @@ export class TestApi {
     const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...keys, ...this.env });
     this.server = await startServer(
       { ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
-      { drivers: (clusters) => this.drivers(this.dataDir, clusters), inspector: this.inspector },
+      { drivers: () => this.drivers(this.dataDir), inspector: this.inspector },
     );
     return this;
   }
