@@ -12,6 +12,7 @@ const doors = {
   'shared-state': ['kernel', 'config'],
   http: ['kernel', 'config', 'access', 'database', 'shared-state'],
   'runtime-local': ['kernel', 'config', 'runtime'],
+  'runtime-kubernetes': ['kernel', 'config', 'runtime'],
   users: feature,
   templates: feature,
   audit: feature,
@@ -22,7 +23,7 @@ const doors = {
   client: [],
 };
 
-const spec = '\\.(int-)?spec\\.ts$';
+const spec = '\\.(int-|kube-)?spec\\.ts$';
 const anyOf = (names) => `(${names.join('|')})`;
 
 const doorRules = Object.entries(doors).map(([library, allowed]) => ({

@@ -35,6 +35,7 @@ export default defineConfig(
       'libs/runtime-local/src/search-path.ts',
       '**/*.spec.ts',
       '**/*.int-spec.ts',
+      '**/*.kube-spec.ts',
       '**/testing/**',
       'scripts/**',
       'apps/cli/**',
@@ -42,7 +43,7 @@ export default defineConfig(
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
   {
-    files: ['**/*.spec.ts', '**/*.int-spec.ts'],
+    files: ['**/*.spec.ts', '**/*.int-spec.ts', '**/*.kube-spec.ts'],
     rules: { '@typescript-eslint/unbound-method': 'off' },
   },
   {

@@ -1,6 +1,6 @@
 import { Installation } from '@devpocket/database';
-import { type EnvironmentSpec, type Place } from '@devpocket/runtime';
-import { UsersService } from '@devpocket/users';
+import { type EnvironmentSpec, type Place, type UserQuota } from '@devpocket/runtime';
+import { PLAN_LIMITS, UsersService } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { type Environment } from './environment';
 
@@ -24,8 +24,15 @@ export class EnvironmentSpecs {
       resources: environment.limits,
       environmentVariables: { ...environment.templateVariables, ...environment.environmentVariables },
       startupCommands: environment.startupCommands,
+      quota: await this.quotaOf(environment.userId),
+      readOnlyRoot: false,
       soleUser: await this.users.isSoleUser(),
     };
+  }
+
+  private async quotaOf(userId: string): Promise<UserQuota> {
+    const { active, kept, cpuMillis, memoryBytes, storageBytes } = PLAN_LIMITS[(await this.users.get(userId)).plan];
+    return { active, kept, each: { cpuMillis, memoryBytes, storageBytes } };
   }
 }
 

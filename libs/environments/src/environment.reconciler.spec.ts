@@ -186,7 +186,8 @@ describe('the reconciler', () => {
       const resources = { cpuMillis: 1, memoryBytes: 1, storageBytes: 1 };
       const place = { environmentId, userId: user.userId, clusterId: null };
       const how = { name: 'x', image: '', defaultPort: null, environmentVariables: {}, startupCommands: [], soleUser: true };
-      await world.driver.start({ ...place, install, incarnation: 1, resources, ...how });
+      const quota = { active: 1, kept: 1, each: resources };
+      await world.driver.start({ ...place, install, incarnation: 1, resources, quota, readOnlyRoot: false, ...how });
       return environmentId;
     };
     const sweep = (): Promise<void> => world.get(OrphanSweeper).sweep();

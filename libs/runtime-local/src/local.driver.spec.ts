@@ -28,6 +28,7 @@ let sessions = 0;
 const placeOf = (environmentId: string): Place => ({ environmentId, userId: 'u', clusterId: null });
 
 function specOf(environmentId: string, incarnation: number, more: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
+  const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
   return {
     ...placeOf(environmentId),
     install: 'this',
@@ -35,7 +36,9 @@ function specOf(environmentId: string, incarnation: number, more: Partial<Enviro
     name: 'test',
     image: '',
     defaultPort: null,
-    resources: { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 },
+    resources,
+    quota: { active: 1, kept: 1, each: resources },
+    readOnlyRoot: false,
     environmentVariables: {},
     startupCommands: [],
     soleUser: false,

@@ -50,6 +50,16 @@ export interface ResourceLimits {
   readonly storageBytes: number;
 }
 
+/** What its user may have at once, for a runtime that can hold to it by itself: a second line behind the plan's limits. */
+export interface UserQuota {
+  /** Environments that run. */
+  readonly active: number;
+  /** Environments in all. */
+  readonly kept: number;
+  /** The most that one of them may have. */
+  readonly each: ResourceLimits;
+}
+
 /** How one incarnation of an environment should run. Plain values: a driver knows no entity. */
 export interface EnvironmentSpec extends Place {
   /** Of the installation that it belongs to; the runtime keeps it as a mark. */
@@ -63,6 +73,9 @@ export interface EnvironmentSpec extends Place {
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** Run once in the life of the environment, at its first start; their output goes to the logs with source `startup`. */
   readonly startupCommands: readonly string[];
+  readonly quota: UserQuota;
+  /** The image's own files cannot be written to, where the runtime can see to that; `/workspace` and `/tmp` can. */
+  readonly readOnlyRoot: boolean;
   /** True while the installation has a single account (the local runtime's `host` network depends on it). */
   readonly soleUser: boolean;
 }

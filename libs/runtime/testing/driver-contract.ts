@@ -3,35 +3,22 @@ import { type EnvironmentSpec, type LogEvent, type Place, type RuntimeDriver, ty
 /** How a driver's spec brings one up; `reopen` is what the next server would do. */
 export interface DriverHarness {
   readonly driver: RuntimeDriver;
+  /** Where its environments are and what of; without it on no cluster and of no image. */
+  readonly where?: { readonly clusterId: string; readonly image: string };
   reopen(): Promise<RuntimeDriver>;
   close(): Promise<void>;
 }
 
 const ID = '0123456789abcdef0123abcd';
-const PLACE: Place = { environmentId: ID, userId: 'u', clusterId: null };
-
-function specOf(incarnation: number, startupCommands: readonly string[] = []): EnvironmentSpec {
-  const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
-  return {
-    ...PLACE,
-    install: 'this',
-    incarnation,
-    name: 'contract',
-    image: '',
-    defaultPort: null,
-    resources,
-    environmentVariables: {},
-    startupCommands,
-    soleUser: false,
-  };
-}
+/** Of one step; a cluster takes some seconds to end a pod. */
+const LONGEST_MS = 25_000;
 
 async function until<T>(look: () => Promise<T | null> | T | null): Promise<T> {
-  const end = performance.now() + 15_000;
+  const end = performance.now() + LONGEST_MS;
   for (;;) {
     const found = await look();
     if (found !== null) return found;
-    if (performance.now() > end) throw new Error('not within 15 s');
+    if (performance.now() > end) throw new Error(`not within ${LONGEST_MS / 1000} s`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -48,49 +35,69 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
   describe(`the contract of drivers, kept by ${name}`, () => {
     let harness: DriverHarness;
     let driver: RuntimeDriver;
+    let place: Place;
     beforeEach(async () => {
       harness = await open();
       ({ driver } = harness);
+      place = { environmentId: ID, userId: 'u', clusterId: harness.where?.clusterId ?? null };
     });
     afterEach(() => harness.close());
 
+    function specOf(incarnation: number, startupCommands: readonly string[] = []): EnvironmentSpec {
+      const resources = { cpuMillis: 1000, memoryBytes: 256 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
+      return {
+        ...place,
+        install: 'this',
+        incarnation,
+        name: 'contract',
+        image: harness.where?.image ?? '',
+        defaultPort: null,
+        resources,
+        environmentVariables: {},
+        startupCommands,
+        quota: { active: 1, kept: 1, each: resources },
+        readOnlyRoot: false,
+        soleUser: false,
+      };
+    }
+
     const reach = (seen: Sighting['seen']): Promise<Sighting> =>
       until(async () => {
-        const sighting = await driver.look(PLACE);
+        const sighting = await driver.look(place);
         return sighting.seen === seen ? sighting : null;
       });
 
     async function logs(query: { lines?: number; after?: string | null } = {}): Promise<LogEvent[]> {
       const events: LogEvent[] = [];
       const asked = { lines: query.lines ?? 1000, since: null, after: query.after ?? null, follow: false };
-      for await (const event of driver.logs(PLACE, asked, new AbortController().signal)) events.push(event);
+      for await (const event of driver.logs(place, asked, new AbortController().signal)) events.push(event);
       return events;
     }
 
     it('starts, stops and removes, each as often as it is asked', async () => {
-      expect(await driver.look(PLACE)).toEqual({ seen: 'absent' });
+      expect(await driver.look(place)).toEqual({ seen: 'absent' });
       await driver.start(specOf(1));
       await driver.start(specOf(1));
       expect(await reach('running')).toMatchObject({ incarnation: 1, startupFailed: null });
       expect(await driver.list()).toEqual([expect.objectContaining({ environmentId: ID, install: 'this' })]);
-      await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
-      await driver.stop(PLACE, { incarnation: 1, graceMs: 100, kill: false });
+      await driver.stop(place, { incarnation: 1, graceMs: 100, kill: false });
+      await driver.stop(place, { incarnation: 1, graceMs: 100, kill: false });
       expect(await reach('stopped')).toMatchObject({ incarnation: 1, reason: null });
-      await driver.destroy(PLACE);
-      await driver.destroy(PLACE);
-      expect(await driver.look(PLACE)).toEqual({ seen: 'absent' });
+      await driver.destroy(place);
+      await driver.destroy(place);
+      expect(await reach('absent')).toEqual({ seen: 'absent' });
       expect(await driver.list()).toEqual([]);
     });
 
     it('acts on the incarnation that it is told and on no newer one', async () => {
       await driver.start(specOf(2));
       await reach('running');
-      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
-      expect(await driver.look(PLACE)).toMatchObject({ seen: 'running', incarnation: 2 });
+      await driver.stop(place, { incarnation: 1, graceMs: 0, kill: true });
+      expect(await driver.look(place)).toMatchObject({ seen: 'running', incarnation: 2 });
       await driver.start(specOf(3));
       expect(
         await until(async () => {
-          const sighting = await driver.look(PLACE);
+          const sighting = await driver.look(place);
           return sighting.seen === 'running' && sighting.incarnation === 3 ? sighting : null;
         }),
       ).toMatchObject({ incarnation: 3 });
@@ -99,7 +106,7 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     it('runs startup commands at the first start only, and logs them', async () => {
       await driver.start(specOf(1, ['echo hello', 'exit 3']));
       expect(await reach('running')).toMatchObject({ startupFailed: expect.stringContaining('exit 3') as string });
-      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
+      await driver.stop(place, { incarnation: 1, graceMs: 0, kill: true });
       await reach('stopped');
       await driver.start(specOf(2, ['echo hello']));
       await reach('running');
@@ -112,10 +119,10 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     });
 
     it('gives a terminal that echoes, has a size and ends with a code', async () => {
-      await expect(driver.openTerminal(PLACE, { sessionId: 'none', cols: 80, rows: 24 })).rejects.toMatchObject({ kind: 'gone' });
+      await expect(driver.openTerminal(place, { sessionId: 'none', cols: 80, rows: 24 })).rejects.toMatchObject({ kind: 'gone' });
       await driver.start(specOf(1));
       await reach('running');
-      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const channel = await driver.openTerminal(place, { sessionId: 'one', cols: 80, rows: 24 });
       const heard = listen(channel);
       expect([channel.start, channel.kept, channel.inputMarks.size]).toEqual([0, 0, 0]);
       await channel.resize({ cols: 100, rows: 30 });
@@ -129,9 +136,9 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     it('ends terminals with the environment, and says so', async () => {
       await driver.start(specOf(1));
       await reach('running');
-      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const channel = await driver.openTerminal(place, { sessionId: 'one', cols: 80, rows: 24 });
       listen(channel);
-      await driver.stop(PLACE, { incarnation: 1, graceMs: 0, kill: true });
+      await driver.stop(place, { incarnation: 1, graceMs: 0, kill: true });
       expect(await channel.ended).toMatchObject({ reason: 'environment_stopped' });
     });
 
@@ -151,7 +158,7 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     it('takes numbered input once, also from the next server, whose output goes on where it was', async () => {
       await driver.start(specOf(1));
       await reach('running');
-      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const channel = await driver.openTerminal(place, { sessionId: 'one', cols: 80, rows: 24 });
       const heard = listen(channel);
       const line = Buffer.from('echo on""ce\n');
       const mark = { clientId: 'phone', seq: line.length };
@@ -160,9 +167,9 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
       await until(() => (heard.text().includes('once') || heard.text().includes('on""ce\r\non""ce') ? true : null));
       if (!driver.durableTerminals) return;
       driver = await harness.reopen();
-      const [record] = await driver.terminals(PLACE);
+      const [record] = await driver.terminals(place);
       expect(record).toMatchObject({ sessionId: 'one', exit: null });
-      const adopted = await driver.adoptTerminal(PLACE, 'one');
+      const adopted = await driver.adoptTerminal(place, 'one');
       const again = listen(adopted);
       expect(adopted.inputMarks.get('phone')).toBe(line.length);
       await adopted.write(line, mark);
@@ -174,10 +181,10 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     });
 
     it('reads usage of what runs, and of nothing else', async () => {
-      expect((await driver.usage([PLACE])).size).toBe(0);
+      expect((await driver.usage([place])).size).toBe(0);
       await driver.start(specOf(1));
       await reach('running');
-      const usage = (await driver.usage([PLACE])).get(ID);
+      const usage = (await driver.usage([place])).get(ID);
       expect(usage?.memoryBytes).toBeGreaterThan(0);
       expect(usage?.cpuMillis).toBeGreaterThanOrEqual(0);
     });

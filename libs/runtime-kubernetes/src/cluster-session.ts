@@ -1,0 +1,121 @@
+import { type Clock } from '@devpocket/kernel';
+import { type ClusterConnection, type Place, RuntimeError } from '@devpocket/runtime';
+import { type ApiClient, pathOf } from './api-client';
+import { toRuntimeError } from './api-error';
+import { type Claim, type KubeEvent, type KubeObject, type Pod } from './kube-objects';
+import { baseName, environmentOf, LABEL, namespaceOf, selectorOf } from './names';
+import { NamespaceKeeper } from './namespace-keeper';
+import { type Traces } from './sight';
+import { WatchCache } from './watch-cache';
+
+/** How long a look waits for a watch that is being opened again. */
+const REOPEN_MS = 3_000;
+
+/** One cluster as this process sees it: its client, what is watched there, and the users' namespaces. */
+export class ClusterSession {
+  readonly pods: WatchCache<Pod>;
+  readonly claims: WatchCache<Claim>;
+  readonly namespaces: NamespaceKeeper;
+  private readonly podEvents: WatchCache<KubeEvent>;
+  private readonly claimEvents: WatchCache<KubeEvent>;
+  /** Environments of which the API itself said that no pod is there, by the version of the claim at that time. */
+  private readonly confirmed = new Map<string, string>();
+
+  constructor(
+    readonly connection: ClusterConnection,
+    readonly api: ApiClient,
+    readonly install: string,
+    clock: Clock,
+  ) {
+    const ours = { labelSelector: `${LABEL.install}=${install}` };
+    const prefix = namespaceOf(install, '').replace(/[^-]*$/, '');
+    const about = ({ involvedObject }: KubeEvent): string | null =>
+      involvedObject?.namespace?.startsWith(prefix) ? `${involvedObject.namespace}/${involvedObject.name ?? ''}` : null;
+    const events = (kind: string): WatchCache<KubeEvent> =>
+      new WatchCache(
+        api,
+        { path: '/api/v1/events', query: { fieldSelector: `involvedObject.kind=${kind}` }, keyOf: about },
+        clock,
+      );
+    this.pods = new WatchCache(api, { path: '/api/v1/pods', query: ours, keyOf: environmentOf }, clock);
+    this.claims = new WatchCache(api, { path: '/api/v1/persistentvolumeclaims', query: ours, keyOf: environmentOf }, clock);
+    this.podEvents = events('Pod');
+    this.claimEvents = events('PersistentVolumeClaim');
+    this.namespaces = new NamespaceKeeper({ api, connection, install, held: () => [...this.claims.all(), ...this.pods.all()] });
+    this.pods.subscribe((environmentId) => this.confirmed.delete(environmentId));
+  }
+
+  start(): void {
+    for (const cache of this.caches()) cache.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.caches().map((cache) => cache.stop()));
+    this.api.close();
+  }
+
+  namespaceOf(place: Place): string {
+    return namespaceOf(this.install, place.userId);
+  }
+
+  /** @throws RuntimeError `unreachable` while pods or claims are not followed */
+  async untilFresh(): Promise<void> {
+    const fresh = await Promise.all([this.pods.untilFresh(REOPEN_MS), this.claims.untilFresh(REOPEN_MS)]);
+    if (fresh.every(Boolean)) return;
+    const why = this.pods.error ?? this.claims.error ?? 'not listed yet';
+    throw new RuntimeError('unreachable', `The cluster ${this.connection.name} does not answer: ${why}`);
+  }
+
+  /** @throws RuntimeError `unreachable` */
+  async traces(place: Place): Promise<Traces> {
+    await this.untilFresh();
+    const seen = this.cached(place);
+    // That nothing runs is a word that ends things. The two watches, and those of other replicas, may be a moment apart.
+    if (seen.pods.length > 0 || this.isConfirmed(place, seen.claim)) return seen;
+    await this.confirm(place);
+    return this.cached(place);
+  }
+
+  private cached(place: Place): Traces {
+    const pods = this.pods.of(place.environmentId);
+    const claim = this.claims.of(place.environmentId)[0] ?? null;
+    const namespace = this.namespaceOf(place);
+    const events = [
+      ...pods.flatMap(({ metadata }) => this.podEvents.of(`${namespace}/${metadata?.name ?? ''}`)),
+      ...(pods.length > 0 ? this.claimEvents.of(`${namespace}/${baseName(place.environmentId)}`) : []),
+    ];
+    return { pods, claim, events };
+  }
+
+  private isConfirmed({ environmentId }: Place, claim: Claim | null): boolean {
+    return claim !== null && this.confirmed.get(environmentId) === claim.metadata?.resourceVersion;
+  }
+
+  private async confirm(place: Place): Promise<void> {
+    const namespace = this.namespaceOf(place);
+    const query = { labelSelector: selectorOf(place, this.install) };
+    try {
+      const [pods, claims] = await Promise.all([
+        this.api.list<Pod>(pathOf('Pod', 'v1', namespace), { query }),
+        this.api.list<Claim>(pathOf('PersistentVolumeClaim', 'v1', namespace), { query }),
+      ]);
+      reconcile(this.pods, place.environmentId, pods.items);
+      reconcile(this.claims, place.environmentId, claims.items);
+      const version = claims.items[0]?.metadata?.resourceVersion;
+      if (pods.items.length === 0 && version !== undefined) this.confirmed.set(place.environmentId, version);
+      else this.confirmed.delete(place.environmentId);
+    } catch (error) {
+      throw toRuntimeError(error);
+    }
+  }
+
+  private caches(): readonly { start(): void; stop(): Promise<void> }[] {
+    return [this.pods, this.claims, this.podEvents, this.claimEvents];
+  }
+}
+
+function reconcile<T extends KubeObject>(cache: WatchCache<T>, key: string, present: readonly T[]): void {
+  const uids = new Set(present.map(({ metadata }) => metadata?.uid));
+  for (const object of cache.of(key)) if (!uids.has(object.metadata?.uid)) cache.drop(object);
+  for (const object of present) cache.take(object);
+}

@@ -1,0 +1,72 @@
+import { type Clock } from '@devpocket/kernel';
+import { type ClusterDirectory, type Place, RuntimeError } from '@devpocket/runtime';
+import { ApiClient } from './api-client';
+import { ClusterSession } from './cluster-session';
+import { readCredentials } from './credentials';
+
+/** A cluster that was changed or removed is noticed within this. */
+const ASK_AGAIN_MS = 3_000;
+
+interface Entry {
+  readonly session: ClusterSession;
+  askedAt: number;
+}
+
+/** A session for each cluster in use; one whose connection changed gives way to another. */
+export class ClusterSessions {
+  private readonly entries = new Map<string, Entry>();
+  private readonly opening = new Map<string, Promise<ClusterSession>>();
+
+  constructor(
+    private readonly directory: ClusterDirectory,
+    private readonly install: () => Promise<string>,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws RuntimeError `invalid` without a cluster, `unreachable` where it is not known or not usable */
+  async of({ clusterId }: Pick<Place, 'clusterId'>): Promise<ClusterSession> {
+    if (clusterId === null) throw new RuntimeError('invalid', 'The environment belongs to no cluster');
+    const entry = this.entries.get(clusterId);
+    if (entry && entry.askedAt > this.clock.millis() - ASK_AGAIN_MS) return entry.session;
+    const under = this.opening.get(clusterId);
+    if (under) return under;
+    const opening = this.open(clusterId).finally(() => this.opening.delete(clusterId));
+    this.opening.set(clusterId, opening);
+    return opening;
+  }
+
+  /** Of every cluster that is known; those that cannot be opened are left out. */
+  async all(): Promise<readonly ClusterSession[]> {
+    const connections = await this.directory.list();
+    const known = new Set(connections.map(({ clusterId }) => clusterId));
+    for (const [id, { session }] of this.entries) {
+      if (known.has(id)) continue;
+      this.entries.delete(id);
+      void session.stop();
+    }
+    const opened = await Promise.allSettled(connections.map((connection) => this.of(connection)));
+    return opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.opening.values());
+    await Promise.all([...this.entries.values()].map(({ session }) => session.stop()));
+    this.entries.clear();
+  }
+
+  private async open(clusterId: string): Promise<ClusterSession> {
+    const entry = this.entries.get(clusterId);
+    const connection = await this.directory.find(clusterId);
+    if (!connection) throw new RuntimeError('unreachable', 'There is no such cluster');
+    if (entry?.session.connection.revision === connection.revision) {
+      entry.askedAt = this.clock.millis();
+      return entry.session;
+    }
+    const api = new ApiClient(await readCredentials(connection));
+    const session = new ClusterSession(connection, api, await this.install(), this.clock);
+    this.entries.set(clusterId, { session, askedAt: this.clock.millis() });
+    session.start();
+    if (entry) void entry.session.stop();
+    return session;
+  }
+}

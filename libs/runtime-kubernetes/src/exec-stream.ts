@@ -1,0 +1,234 @@
+import { RuntimeError, type TerminalSize } from '@devpocket/runtime';
+import { type IncomingMessage } from 'node:http';
+import WebSocket, { type RawData } from 'ws';
+import { type ApiClient, errorOf } from './api-client';
+import { ApiError, toRuntimeError } from './api-error';
+import { type KubeStatus } from './kube-objects';
+
+export interface ExecRequest {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly command: readonly string[];
+  /** A terminal takes input and has one output; without it there is no input and two. */
+  readonly tty: boolean;
+}
+
+/** `ended`: the program's own end. `broken`: the connection's; nothing is known of the program. */
+export type ExecEnd =
+  | { readonly kind: 'ended'; readonly code: number; readonly message: string | null }
+  | { readonly kind: 'broken'; readonly message: string };
+
+type OnOutput = (chunk: Buffer, channel: 'stdout' | 'stderr') => void;
+
+/** The first also ends a program's input while its output goes on. */
+const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
+const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 };
+const OPEN_MS = 15_000;
+/** Load balancers forget a silent connection after a minute or so. */
+const PING_MS = 20_000;
+const DEAD_MS = 65_000;
+/** The kubelet's side of the connection sees no pings, and forgets after four hours. */
+const TOUCH_EVERY_PINGS = 15;
+const FRAME_BYTES = 32_768;
+
+/**
+ * One program run in a container, over a WebSocket of the API. What it prints is handed over in order, and held back while
+ * paused; what is written counts as taken when the connection took it. An error never holds the request or its keys.
+ */
+export class ExecStream {
+  readonly end: Promise<ExecEnd>;
+  private settle: (end: ExecEnd) => void = () => undefined;
+  private onOutput: OnOutput | null = null;
+  private queue: { readonly chunk: Buffer; readonly channel: 'stdout' | 'stderr' }[] = [];
+  private paused = true;
+  private status: ExecEnd | null = null;
+  private over: ExecEnd | null = null;
+  private heardAt = performance.now();
+  private pings = 0;
+  private size: TerminalSize | null = null;
+  private readonly pinger: NodeJS.Timeout;
+
+  private constructor(private readonly socket: WebSocket) {
+    this.end = new Promise((resolve) => (this.settle = resolve));
+    socket.on('message', (data: RawData) => this.receive(data));
+    socket.on('pong', () => (this.heardAt = performance.now()));
+    socket.on('error', (error) => this.finish({ kind: 'broken', message: error.message }));
+    socket.on('close', (code) => this.finish({ kind: 'broken', message: `The connection closed (${code})` }));
+    this.pinger = setInterval(() => this.ping(), PING_MS).unref();
+  }
+
+  /** @throws RuntimeError `gone` where there is no such container running */
+  static async open(api: ApiClient, request: ExecRequest): Promise<ExecStream> {
+    const { server, streamAgent } = api.credentials;
+    const path = `/api/v1/namespaces/${request.namespace}/pods/${request.pod}/exec`;
+    const url = new URL(server.pathname.replace(/\/$/, '') + path, server);
+    url.protocol = 'wss:';
+    const { tty } = request;
+    for (const [name, value] of Object.entries({ stdin: tty, stdout: true, stderr: !tty, tty }))
+      url.searchParams.set(name, String(value));
+    url.searchParams.set('container', request.container);
+    for (const word of request.command) url.searchParams.append('command', word);
+    const headers = await api.credentials.headers();
+    const socket = new WebSocket(url, PROTOCOLS, {
+      headers,
+      agent: streamAgent,
+      handshakeTimeout: OPEN_MS,
+      perMessageDeflate: false,
+    });
+    try {
+      return await new Promise<ExecStream>((resolve, reject) => {
+        // Made before the first message can come.
+        socket.once('open', () => resolve(new ExecStream(socket)));
+        socket.once('error', (error) => reject(new ApiError(0, error.message)));
+        socket.once('unexpected-response', (_request, response: IncomingMessage) => {
+          void errorOf(response).then(reject);
+        });
+      });
+    } catch (error) {
+      socket.terminate();
+      throw refusal(error);
+    }
+  }
+
+  /** Begins the flow of output. */
+  attach(onOutput: OnOutput): void {
+    this.onOutput = onOutput;
+    this.resume();
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.flow();
+    if (!this.isPaused()) this.socket.resume();
+  }
+
+  /** @throws RuntimeError `gone` when it has ended */
+  async write(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; at += FRAME_BYTES) await this.send(CHANNEL.stdin, bytes.subarray(at, at + FRAME_BYTES));
+  }
+
+  /** @returns false where the API is too old to end the input alone */
+  async endInput(): Promise<boolean> {
+    if (this.socket.protocol !== PROTOCOLS[0]) return false;
+    await this.send(CHANNEL.close, Buffer.from([CHANNEL.stdin]));
+    return true;
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    this.size = size;
+    await this.send(CHANNEL.resize, Buffer.from(JSON.stringify({ Width: size.cols, Height: size.rows })));
+  }
+
+  /** Lets go of the connection. */
+  close(): void {
+    this.finish({ kind: 'broken', message: 'The connection was let go' });
+  }
+
+  private send(channel: number, bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const gone = (): void => reject(new RuntimeError('gone', 'The program has ended'));
+      if (this.over ?? this.status) gone();
+      else this.socket.send(Buffer.concat([Buffer.from([channel]), bytes]), (error) => (error ? gone() : resolve()));
+    });
+  }
+
+  private receive(data: RawData): void {
+    this.heardAt = performance.now();
+    const frame = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
+    const payload = frame.subarray(1);
+    switch (frame[0]) {
+      case CHANNEL.stdout:
+      case CHANNEL.stderr:
+        if (payload.length === 0) return;
+        this.queue.push({ chunk: payload, channel: frame[0] === CHANNEL.stdout ? 'stdout' : 'stderr' });
+        this.flow();
+        return;
+      case CHANNEL.status:
+        this.status = endOf(payload.toString('utf8'));
+        this.flow();
+        return;
+      default:
+        return; // the end of one channel, which the status tells
+    }
+  }
+
+  private flow(): void {
+    while (this.onOutput && !this.isPaused()) {
+      const next = this.queue.shift();
+      if (!next) break;
+      this.onOutput(next.chunk, next.channel);
+    }
+    if (this.queue.length > 0) return;
+    if (this.status && !this.over) this.finish(this.status);
+    else if (this.over) this.settle(this.over);
+  }
+
+  /** A listener may pause while it is called. */
+  private isPaused(): boolean {
+    return this.paused;
+  }
+
+  private finish(end: ExecEnd): void {
+    if (this.over) return;
+    this.over = this.status ?? end;
+    clearInterval(this.pinger);
+    this.socket.terminate();
+    this.flow();
+  }
+
+  private ping(): void {
+    if (!this.paused && performance.now() - this.heardAt > DEAD_MS) {
+      this.finish({ kind: 'broken', message: 'The connection is silent' });
+      return;
+    }
+    this.socket.ping();
+    this.pings += 1;
+    // The same size again changes nothing in the terminal, but passes through to the kubelet.
+    if (this.pings % TOUCH_EVERY_PINGS === 0 && this.size) this.resize(this.size).catch(() => undefined); // it has ended
+  }
+}
+
+/** What the status channel says: a program's code, or why it could not be run. */
+export function endOf(text: string): ExecEnd {
+  let status: KubeStatus;
+  try {
+    status = JSON.parse(text) as KubeStatus;
+  } catch {
+    return { kind: 'broken', message: 'The end of the program was not readable' };
+  }
+  if (status.status === 'Success') return { kind: 'ended', code: 0, message: null };
+  const cause = status.details?.causes?.find(({ reason }) => reason === 'ExitCode');
+  const code = Number(cause?.message ?? NaN);
+  if (Number.isInteger(code)) return { kind: 'ended', code, message: status.message ?? null };
+  return { kind: 'broken', message: status.message ?? 'The program could not be run' };
+}
+
+/** The API answers 404 without the pod, 400 or 500 without the container in it. */
+function refusal(error: unknown): RuntimeError {
+  const told = toRuntimeError(error);
+  const status = error instanceof ApiError ? error.status : 0;
+  const absent = status >= 400 && /not found|not running|not valid for pod|completed pod|is waiting to start/i.test(told.message);
+  return absent ? new RuntimeError('gone', told.message) : told;
+}
+
+/** Runs a program to its end. @throws RuntimeError `unreachable` when that takes too long or the connection breaks */
+export async function execute(
+  api: ApiClient,
+  request: Omit<ExecRequest, 'tty'>,
+  timeoutMs: number,
+): Promise<{ readonly code: number; readonly stdout: string }> {
+  const stream = await ExecStream.open(api, { ...request, tty: false });
+  const timer = setTimeout(() => stream.close(), timeoutMs);
+  let stdout = '';
+  stream.attach((chunk, channel) => (stdout += channel === 'stdout' ? chunk.toString('utf8') : ''));
+  const end = await stream.end;
+  clearTimeout(timer);
+  if (end.kind === 'broken') throw new RuntimeError('unreachable', end.message);
+  return { code: end.code, stdout };
+}

@@ -1,0 +1,1 @@
+export { KubernetesDriver, type KubernetesRuntimeOptions } from './kubernetes.driver';

@@ -1,0 +1,81 @@
+import { type ClusterConnection, type EnvironmentSpec, type Place } from '@devpocket/runtime';
+import { type ApiClient, pathOf } from './api-client';
+import { type KubeObject, type Manifest } from './kube-objects';
+import { namespaceManifests, pullSecret } from './namespace-manifests';
+import { environmentOf, namespaceOf } from './names';
+
+/** Pull secrets change behind our back; so may the rest. */
+const TRUST_MS = 3_600_000;
+
+interface SecretObject extends KubeObject {
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+interface Scope {
+  readonly api: ApiClient;
+  readonly connection: ClusterConnection;
+  readonly install: string;
+  /** What is known to be there without asking. */
+  held(): readonly KubeObject[];
+}
+
+/** Makes a user's namespace with what belongs in it, once in a while and not for every environment; removes it when empty. */
+export class NamespaceKeeper {
+  private readonly prepared = new Map<
+    string,
+    { readonly manifests: string; readonly at: number; readonly done: Promise<void> }
+  >();
+
+  constructor(private readonly scope: Scope) {}
+
+  /** @throws ApiError */
+  async prepare(spec: EnvironmentSpec): Promise<void> {
+    const namespace = namespaceOf(this.scope.install, spec.userId);
+    const manifests = namespaceManifests(this.scope.install, spec.userId, spec.quota);
+    const told = JSON.stringify(manifests);
+    const before = this.prepared.get(namespace);
+    if (before?.manifests === told && before.at > Date.now() - TRUST_MS) {
+      await before.done;
+      return;
+    }
+    const done = this.make(spec, manifests);
+    this.prepared.set(namespace, { manifests: told, at: Date.now(), done });
+    await done.catch((error: unknown) => {
+      this.forget(namespace);
+      throw error;
+    });
+  }
+
+  /** It may not be there, or not as it was. */
+  forget(namespace: string): void {
+    this.prepared.delete(namespace);
+  }
+
+  /** Is nothing in it but what goes with this environment? @throws ApiError */
+  async isLast(place: Place): Promise<boolean> {
+    const namespace = namespaceOf(this.scope.install, place.userId);
+    const other = (object: KubeObject): boolean =>
+      object.metadata?.namespace === namespace && environmentOf(object) !== place.environmentId;
+    if (this.scope.held().some(other)) return false;
+    const { items } = await this.scope.api.list<KubeObject>(pathOf('PersistentVolumeClaim', 'v1', namespace));
+    return !items.some(other);
+  }
+
+  /** @throws ApiError */
+  async remove(namespace: string): Promise<void> {
+    this.forget(namespace);
+    await this.scope.api.delete(pathOf('Namespace', 'v1', null, namespace));
+  }
+
+  private async make(spec: EnvironmentSpec, manifests: readonly Manifest[]): Promise<void> {
+    const { api, connection, install } = this.scope;
+    const [namespace, ...inside] = manifests;
+    if (namespace) await api.apply(namespace);
+    const secrets = connection.options.imagePullSecrets.map(async (name) => {
+      const secret = await api.get<SecretObject>(pathOf('Secret', 'v1', api.credentials.namespace, name));
+      return api.apply(pullSecret(install, spec.userId, { name, type: secret.type ?? 'Opaque', data: secret.data ?? {} }));
+    });
+    await Promise.all([...inside.map((manifest) => api.apply(manifest)), ...secrets]);
+  }
+}

@@ -1,0 +1,84 @@
+/** Lines of the container's log that begin so are ours, the others the environment's. */
+export const SYSTEM_MARK = 'devpocket: ';
+
+/** Hidden from the environment's shells: a folder of the volume that only the startup container mounts. */
+export const STATE_PATH = '/devpocket';
+export const WORKSPACE_PATH = '/workspace';
+
+/**
+ * The first process. Keeps the container alive, takes over and reaps what others leave behind (a shell's `wait` reaps every
+ * child), and on SIGTERM asks all others to end, shells by SIGHUP since they do not heed SIGTERM, and goes when they
+ * have gone; the kubelet's SIGKILL ends what stays. Needs nothing but a POSIX shell, `sleep` and `kill`.
+ */
+export const FIRST_PROCESS = `
+name=$1
+bye() {
+  trap '' TERM HUP
+  echo '${SYSTEM_MARK}Stopping'
+  kill -TERM -1 2>/dev/null
+  kill -HUP -1 2>/dev/null
+  kill -CONT -1 2>/dev/null
+  while kill -0 -1 2>/dev/null; do sleep 0.05 2>/dev/null || sleep 1; done
+  exit 0
+}
+trap bye TERM
+trap : HUP INT
+echo "${SYSTEM_MARK}Started $name"
+while :; do
+  sleep 86400 &
+  wait $!
+done
+`;
+
+/**
+ * Runs the startup commands, once in the life of the volume, and leaves what went wrong as the container's message. It ends
+ * well in any case, so that the environment starts; a later start repeats the message and runs nothing.
+ */
+export const STARTUP_PROCESS = `
+state=${STATE_PATH}/startup
+trap 'kill -TERM -1 2>/dev/null; exit 143' TERM
+if [ -e "$state" ]; then
+  cat "$state" >/dev/termination-log
+  exit 0
+fi
+: >"$state" || exit 70
+cd ${WORKSPACE_PATH} || exit 70
+for command in "$@"; do
+  /bin/sh -c "$command" &
+  wait $!
+  code=$?
+  if [ "$code" -ne 0 ]; then
+    printf 'A startup command ended with code %s: %.200s' "$code" "$command" >"$state"
+    cat "$state" >/dev/termination-log
+    break
+  fi
+done
+exit 0
+`;
+
+/**
+ * A terminal's shell. Its first line tells the process id, by which it is ended later, and is not shown; then the shell
+ * takes the process over.
+ */
+export const TERMINAL_PROCESS = `
+export TERM=xterm-256color
+stty cols "$1" rows "$2" 2>/dev/null
+cd ${WORKSPACE_PATH} 2>/dev/null
+printf '%s\\n' "$$"
+if command -v bash >/dev/null 2>&1; then SHELL=$(command -v bash); export SHELL; exec bash -i; fi
+export SHELL=/bin/sh
+exec /bin/sh -i
+`;
+
+/** Hangs up a shell and, when it does not heed that, kills it: its process group and the processes of its session. */
+export const HANG_UP = `
+pid=$1
+kill -HUP "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || exit 0
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  kill -0 "$pid" 2>/dev/null || exit 0
+  sleep 0.1 2>/dev/null || sleep 1
+done
+kill -KILL -- "-$pid" 2>/dev/null
+kill -KILL "$pid" 2>/dev/null
+exit 0
+`;
