@@ -31,7 +31,9 @@ export class EnvironmentSpecs {
   }
 
   private async quotaOf(userId: string): Promise<UserQuota> {
-    const { active, kept, cpuMillis, memoryBytes, storageBytes } = PLAN_LIMITS[(await this.users.get(userId)).plan];
+    // Of an account that is going away the least: its environments go too.
+    const plan = (await this.users.find(userId))?.plan ?? 'free';
+    const { active, kept, cpuMillis, memoryBytes, storageBytes } = PLAN_LIMITS[plan];
     return { active, kept, each: { cpuMillis, memoryBytes, storageBytes } };
   }
 }

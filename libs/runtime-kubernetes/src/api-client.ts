@@ -59,6 +59,12 @@ export class ApiClient {
     });
   }
 
+  /** Sets annotations that no apply of ours names, and that it therefore leaves alone. */
+  annotate<T extends KubeObject>(path: string, annotations: Readonly<Record<string, string>>): Promise<T> {
+    const body = { metadata: { annotations } };
+    return this.call<T>('PATCH', path, { body, contentType: 'application/merge-patch+json' });
+  }
+
   /** @returns the object as it stands while it goes, or null when it is gone or was not there */
   async delete<T extends KubeObject>(
     path: string,
@@ -87,7 +93,7 @@ export class ApiClient {
     options: CallOptions & { readonly accept?: string } = {},
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
     const items: T[] = [];
-    for (let after: string | undefined; ; ) {
+    for (let after: string | undefined; ;) {
       const query: Query = { ...options.query, limit: LIST_PAGE, continue: after };
       const page: KubeList<T> = await this.call('GET', path, { ...options, query });
       items.push(...(page.items ?? []));

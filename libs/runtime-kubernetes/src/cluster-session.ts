@@ -4,18 +4,30 @@ import { type ApiClient, pathOf } from './api-client';
 import { toRuntimeError } from './api-error';
 import { type Claim, type KubeEvent, type KubeObject, type Pod } from './kube-objects';
 import { baseName, environmentOf, LABEL, namespaceOf, selectorOf } from './names';
+import { LogArchive } from './log-archive';
+import { LogSaver } from './log-saver';
 import { NamespaceKeeper } from './namespace-keeper';
+import { PodLogs } from './pod-logs';
 import { type Traces } from './sight';
+import { StorageMeter } from './storage-meter';
+import { UsageReader } from './usage-reader';
 import { WatchCache } from './watch-cache';
 
 /** How long a look waits for a watch that is being opened again. */
 const REOPEN_MS = 3_000;
+/** How long the end of a session waits for logs that are being saved. */
+const SAVE_MS = 5_000;
 
 /** One cluster as this process sees it: its client, what is watched there, and the users' namespaces. */
 export class ClusterSession {
   readonly pods: WatchCache<Pod>;
   readonly claims: WatchCache<Claim>;
   readonly namespaces: NamespaceKeeper;
+  readonly logs: PodLogs;
+  readonly saver: LogSaver;
+  readonly storage: StorageMeter;
+  readonly usage: UsageReader;
+  private readonly archive: LogArchive;
   private readonly podEvents: WatchCache<KubeEvent>;
   private readonly claimEvents: WatchCache<KubeEvent>;
   /** Environments of which the API itself said that no pod is there, by the version of the claim at that time. */
@@ -26,6 +38,7 @@ export class ClusterSession {
     readonly api: ApiClient,
     readonly install: string,
     clock: Clock,
+    log: { warn(message: string): void },
   ) {
     const ours = { labelSelector: `${LABEL.install}=${install}` };
     const prefix = namespaceOf(install, '').replace(/[^-]*$/, '');
@@ -42,7 +55,18 @@ export class ClusterSession {
     this.podEvents = events('Pod');
     this.claimEvents = events('PersistentVolumeClaim');
     this.namespaces = new NamespaceKeeper({ api, connection, install, held: () => [...this.claims.all(), ...this.pods.all()] });
-    this.pods.subscribe((environmentId) => this.confirmed.delete(environmentId));
+    this.archive = new LogArchive(api, install);
+    this.logs = new PodLogs(this, this.archive, clock);
+    this.saver = new LogSaver(this.logs, this.archive, (message) => log.warn(message));
+    this.storage = new StorageMeter(api, clock);
+    this.usage = new UsageReader(this, this.storage, clock);
+    this.pods.subscribe((environmentId) => {
+      this.confirmed.delete(environmentId);
+      if (this.pods.of(environmentId).length === 0) this.storage.forget(environmentId);
+    });
+    this.claims.subscribe((environmentId) => {
+      if (this.claims.of(environmentId).length === 0) this.confirmed.delete(environmentId);
+    });
   }
 
   start(): void {
@@ -50,6 +74,7 @@ export class ClusterSession {
   }
 
   async stop(): Promise<void> {
+    await this.archive.settled(SAVE_MS);
     await Promise.all(this.caches().map((cache) => cache.stop()));
     this.api.close();
   }

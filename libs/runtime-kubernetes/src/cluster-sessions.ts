@@ -21,6 +21,7 @@ export class ClusterSessions {
     private readonly directory: ClusterDirectory,
     private readonly install: () => Promise<string>,
     private readonly clock: Clock,
+    private readonly log: { warn(message: string): void },
   ) {}
 
   /** @throws RuntimeError `invalid` without a cluster, `unreachable` where it is not known or not usable */
@@ -63,7 +64,7 @@ export class ClusterSessions {
       return entry.session;
     }
     const api = new ApiClient(await readCredentials(connection));
-    const session = new ClusterSession(connection, api, await this.install(), this.clock);
+    const session = new ClusterSession(connection, api, await this.install(), this.clock, this.log);
     this.entries.set(clusterId, { session, askedAt: this.clock.millis() });
     session.start();
     if (entry) void entry.session.stop();

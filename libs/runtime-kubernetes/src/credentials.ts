@@ -1,5 +1,6 @@
 import { type ClusterConnection, RuntimeError } from '@devpocket/runtime';
 import { type KubeConfig } from '@kubernetes/client-node';
+import { checkKubeConfig } from './kubeconfig';
 import { Agent, type RequestOptions } from 'node:https';
 
 /** Where a cluster is, and what proves who we are. Secret: never logged, never part of an error. */
@@ -20,6 +21,8 @@ const CALLS_AT_ONCE = 32;
 
 /** @throws RuntimeError `invalid` when it names no server */
 export async function readCredentials(connection: ClusterConnection): Promise<Credentials> {
+  // It was checked when it was stored; whatever wrote to the store since must not make this process run programs or read files.
+  if (connection.kubeConfig !== null) checkKubeConfig(connection.kubeConfig, { allowInsecure: true });
   // Takes more than a second and 80 MB, which a server without clusters should not pay.
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();

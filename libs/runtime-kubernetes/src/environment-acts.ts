@@ -5,8 +5,8 @@ import { ApiError, isTransient, toRuntimeError } from './api-error';
 import { type ClusterSession } from './cluster-session';
 import { type Claim, type KubeObject, type Manifest, type Pod } from './kube-objects';
 import { claim, hasVariables, pod, service, variables } from './manifests';
-import { baseName, incarnationOf, podName, selectorOf } from './names';
-import { isAbandoned } from './sight';
+import { baseName, incarnationOf, podName, selectorOf, STARTUP_DONE } from './names';
+import { isAbandoned, startupOf } from './sight';
 
 /** Quotas are counted, and namespaces and volumes go, within this. */
 const PATIENCE_MS = 20_000;
@@ -47,7 +47,7 @@ export class EnvironmentActs {
   }
 
   /** @throws RuntimeError */
-  async stop(session: ClusterSession, target: Pod, graceSeconds: number, kill: boolean): Promise<void> {
+  async stop(session: ClusterSession, place: Place, target: Pod, graceSeconds: number, kill: boolean): Promise<void> {
     const { name = '', namespace = '', uid, deletionTimestamp } = target.metadata ?? {};
     const now = this.clock.now();
     if (deletionTimestamp !== undefined && !kill) return;
@@ -55,6 +55,8 @@ export class EnvironmentActs {
     if (deletionTimestamp !== undefined && !abandoned && (target.metadata?.deletionGracePeriodSeconds ?? 0) <= KILL_SECONDS)
       return;
     const grace = kill ? (abandoned ? 0 : KILL_SECONDS) : Math.max(KILL_SECONDS, graceSeconds);
+    await this.noteStartup(session, place, target);
+    const saveRest = deletionTimestamp === undefined ? await session.saver.before(place, target) : null;
     try {
       const left = await session.api.delete<Pod>(pathOf('Pod', 'v1', namespace, name), {
         graceSeconds: grace,
@@ -62,6 +64,7 @@ export class EnvironmentActs {
       });
       if (left && grace > 0) session.pods.take(left);
       else session.pods.drop(target);
+      saveRest?.();
     } catch (error) {
       // Another object bears the name by now: this one is gone.
       if (error instanceof ApiError && error.status === 409) session.pods.drop(target);
@@ -79,19 +82,29 @@ export class EnvironmentActs {
     const query = { labelSelector: selectorOf(place, session.install) };
     const abandoned = session.pods.of(place.environmentId).some((one) => isAbandoned(one, this.clock.now()));
     try {
-      const last = await namespaces.isLast(place);
-      await api.delete(pathOf('Pod', 'v1', namespace), { query, graceSeconds: abandoned ? 0 : KILL_SECONDS });
+      await Promise.all([
+        api.delete(pathOf('Pod', 'v1', namespace), { query, graceSeconds: abandoned ? 0 : KILL_SECONDS }),
+        api.delete(pathOf('Secret', 'v1', namespace), { query }),
+        api.delete(pathOf('Service', 'v1', namespace, name)),
+      ]);
+      // The claim goes last: by it the rest is found again when this is cut off.
       const left = await api.delete<Claim>(pathOf('PersistentVolumeClaim', 'v1', namespace, name));
       if (left) session.claims.take(left);
-      if (last) await namespaces.remove(namespace);
-      else {
-        await api.delete(pathOf('Secret', 'v1', namespace), { query });
-        await api.delete(pathOf('Service', 'v1', namespace, name));
-      }
+      if (await namespaces.isLast(place)) await namespaces.remove(namespace);
       this.remember(place.environmentId, now);
     } catch (error) {
       throw toRuntimeError(error);
     }
+  }
+
+  private async noteStartup(session: ClusterSession, place: Place, target: Pod): Promise<void> {
+    const ran = startupOf(target)?.state?.terminated;
+    const claimed = session.claims.of(place.environmentId)[0];
+    if (ran?.exitCode !== 0 || !claimed || claimed.metadata?.annotations?.[STARTUP_DONE] !== undefined) return;
+    const path = pathOf('PersistentVolumeClaim', 'v1', session.namespaceOf(place), baseName(place.environmentId));
+    // The volume knows too: the next start only takes a moment longer.
+    const noted = await session.api.annotate<Claim>(path, { [STARTUP_DONE]: ran.message ?? '' }).catch(() => null);
+    if (noted) session.claims.take(noted);
   }
 
   private remember(environmentId: string, now: number): void {
@@ -107,7 +120,10 @@ export class EnvironmentActs {
       ...(hasVariables(spec) ? [this.apply(session, variables(spec, install))] : []),
       ...(spec.defaultPort === null ? [] : [this.apply(session, service(spec, install, spec.defaultPort))]),
     ]);
-    const manifest = pod(spec, install, connection.options);
+    const hasStarted = session.claims
+      .of(spec.environmentId)
+      .some(({ metadata }) => metadata?.annotations?.[STARTUP_DONE] !== undefined);
+    const manifest = pod(hasStarted ? { ...spec, startupCommands: [] } : spec, install, connection.options);
     try {
       session.pods.take(await this.patiently(() => api.apply<Pod>(manifest)));
     } catch (error) {
@@ -146,7 +162,7 @@ export class EnvironmentActs {
 
   private async endOlder(session: ClusterSession, spec: EnvironmentSpec): Promise<void> {
     const older = (): readonly Pod[] => session.pods.of(spec.environmentId);
-    for (const one of older()) await this.stop(session, one, 0, true);
+    for (const one of older()) await this.stop(session, spec, one, 0, true);
     if (!(await this.until(() => older().length === 0)))
       throw new RuntimeError('unreachable', 'The incarnation before this one is still ending');
   }

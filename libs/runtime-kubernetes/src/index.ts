@@ -1,1 +1,2 @@
 export { KubernetesDriver, type KubernetesRuntimeOptions } from './kubernetes.driver';
+export { KubernetesInspector } from './kubernetes-inspector';

@@ -16,6 +16,7 @@ import {
   type TerminalRequest,
   type Usage,
 } from '@devpocket/runtime';
+import { toRuntimeError } from './api-error';
 import { type ClusterSession } from './cluster-session';
 import { ClusterSessions } from './cluster-sessions';
 import { EnvironmentActs } from './environment-acts';
@@ -47,8 +48,8 @@ export class KubernetesDriver extends RuntimeDriver {
 
   constructor(private readonly options: KubernetesRuntimeOptions) {
     super();
-    const { clusters, install, clock } = options;
-    this.sessions = new ClusterSessions(clusters, install, clock);
+    const { clusters, install, clock, log } = options;
+    this.sessions = new ClusterSessions(clusters, install, clock, log);
     this.acts = new EnvironmentActs(clock);
   }
 
@@ -94,30 +95,47 @@ export class KubernetesDriver extends RuntimeDriver {
     const session = await this.sessions.of(place);
     const { pods } = await session.traces(place);
     for (const pod of pods)
-      if (incarnationOf(pod) <= incarnation) await this.acts.stop(session, pod, Math.ceil(graceMs / 1000), kill);
+      if (incarnationOf(pod) <= incarnation) await this.acts.stop(session, place, pod, Math.ceil(graceMs / 1000), kill);
   }
 
   async destroy(place: Place): Promise<void> {
     await this.acts.destroy(await this.sessions.of(place), place);
   }
 
+  /** One cluster that does not answer keeps no other from being swept. Namespaces that nothing is in go by the way. */
   async list(): Promise<readonly Held[]> {
     const held = new Map<string, Held>();
     for (const session of await this.sessions.all()) {
-      for (const object of await objectsOf(session)) {
-        const one = heldOf(object, session.connection.clusterId);
-        if (one) held.set(`${one.clusterId}/${one.environmentId}`, one);
+      const { clusterId, name } = session.connection;
+      try {
+        const objects = await objectsOf(session);
+        for (const object of objects) {
+          const one = heldOf(object, clusterId);
+          if (one) held.set(`${clusterId}/${one.environmentId}`, one);
+        }
+        const used = new Set(objects.map(({ metadata }) => metadata?.namespace ?? ''));
+        await session.namespaces.sweep(used, this.options.clock.now());
+      } catch (error) {
+        this.options.log.warn(`The cluster ${name} was not swept: ${toRuntimeError(error).message}`);
       }
     }
     return [...held.values()];
   }
 
-  usage(_places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {
-    return Promise.resolve(new Map());
+  /** A cluster that does not answer leaves its environments out. */
+  async usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {
+    const sessions = new Map<ClusterSession, Place[]>();
+    for (const place of places) {
+      const session = await this.sessions.of(place).catch(() => null);
+      if (session) sessions.set(session, [...(sessions.get(session) ?? []), place]);
+    }
+    const readings = await Promise.all([...sessions].map(([session, own]) => session.usage.read(own)));
+    return new Map(readings.flatMap((reading) => [...reading]));
   }
 
-  logs(_place: Place, _query: LogQuery, _signal: AbortSignal): AsyncIterable<LogEvent> {
-    throw new RuntimeError('gone', 'There are no logs');
+  async *logs(place: Place, query: LogQuery, signal: AbortSignal): AsyncIterable<LogEvent> {
+    const session = await this.sessions.of(place);
+    yield* session.logs.read(place, query, signal);
   }
 
   async openTerminal(place: Place, request: TerminalRequest): Promise<TerminalChannel> {
@@ -133,7 +151,7 @@ export class KubernetesDriver extends RuntimeDriver {
       createdAt: this.options.clock.now(),
       hangUp,
       explain: (end) => this.explain(session, place, pod, end),
-      touch: () => undefined,
+      touch: () => session.storage.touch(place.environmentId),
     });
     this.terminalsOpen.add(terminal);
     void terminal.ended.then(() => this.terminalsOpen.delete(terminal));

@@ -9,6 +9,12 @@ export const LABEL = {
   incarnation: 'devpocket.io/incarnation',
 } as const;
 
+/**
+ * On the volume's claim when the startup commands have run, with what went wrong or nothing: later pods need no container for them.
+ * The volume itself knows too, for when nobody was there to note it.
+ */
+export const STARTUP_DONE = 'devpocket.io/startup';
+
 /** The container that shells run in, and the one that runs the startup commands before it. */
 export const CONTAINER = 'environment';
 export const STARTUP_CONTAINER = 'startup';

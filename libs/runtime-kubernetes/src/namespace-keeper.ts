@@ -2,10 +2,12 @@ import { type ClusterConnection, type EnvironmentSpec, type Place } from '@devpo
 import { type ApiClient, pathOf } from './api-client';
 import { type KubeObject, type Manifest } from './kube-objects';
 import { namespaceManifests, pullSecret } from './namespace-manifests';
-import { environmentOf, namespaceOf } from './names';
+import { environmentOf, LABEL, namespaceOf } from './names';
 
 /** Pull secrets change behind our back; so may the rest. */
 const TRUST_MS = 3_600_000;
+/** A namespace this young may be about to be used. */
+const EMPTY_MS = 600_000;
 
 interface SecretObject extends KubeObject {
   readonly type?: string;
@@ -66,6 +68,22 @@ export class NamespaceKeeper {
   async remove(namespace: string): Promise<void> {
     this.forget(namespace);
     await this.scope.api.delete(pathOf('Namespace', 'v1', null, namespace));
+  }
+
+  /**
+   * Removes what an interrupted create or delete left empty.
+   * @param used namespaces that something of ours is in
+   * @throws ApiError
+   */
+  async sweep(used: ReadonlySet<string>, now: Date): Promise<void> {
+    const { api, install } = this.scope;
+    const query = { labelSelector: `${LABEL.install}=${install}` };
+    const { items } = await api.list<KubeObject>(pathOf('Namespace', 'v1', null), { query });
+    for (const { metadata } of items) {
+      const { name = '', creationTimestamp = '', deletionTimestamp } = metadata ?? {};
+      const old = now.getTime() - Date.parse(creationTimestamp) > EMPTY_MS;
+      if (old && deletionTimestamp === undefined && !used.has(name)) await this.remove(name);
+    }
   }
 
   private async make(spec: EnvironmentSpec, manifests: readonly Manifest[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Phase, type Sighting, type StatusReason } from '@devpocket/runtime';
 import { type Claim, type ContainerStatus, type KubeEvent, type Pod } from './kube-objects';
-import { incarnationOf, STARTUP_CONTAINER } from './names';
+import { incarnationOf, STARTUP_CONTAINER, STARTUP_DONE } from './names';
 
 /** What the API shows of one environment. */
 export interface Traces {
@@ -43,7 +43,7 @@ export function sightOf({ pods, claim, events }: Traces, now: Date): Sighting {
   if (pod.metadata?.deletionTimestamp !== undefined) return { seen: 'stopping', incarnation };
   const trouble = ended(pod) ?? blocked(pod, claim, events, now);
   if (trouble) return { seen: 'failed', incarnation, ...trouble };
-  if (mainOf(pod)?.state?.running) return { seen: 'running', incarnation, startupFailed: startupFailure(pod) };
+  if (mainOf(pod)?.state?.running) return { seen: 'running', incarnation, startupFailed: startupFailure(pod, claim) };
   const phase = phaseOf(pod, claim, events);
   return { seen: 'starting', incarnation, phase, progress: PROGRESS[phase] };
 }
@@ -61,14 +61,13 @@ export function startupOf(pod: Pod): ContainerStatus | null {
   return pod.status?.initContainerStatuses?.find(({ name }) => name === STARTUP_CONTAINER) ?? null;
 }
 
-function startupFailure(pod: Pod): string | null {
-  return startupOf(pod)?.state?.terminated?.message || null;
+function startupFailure(pod: Pod, claim: Claim | null): string | null {
+  return startupOf(pod)?.state?.terminated?.message || claim?.metadata?.annotations?.[STARTUP_DONE] || null;
 }
 
 function phaseOf(pod: Pod, claim: Claim | null, events: readonly KubeEvent[]): Phase {
   const startup = startupOf(pod);
-  if (startup?.state?.running) return 'running_startup';
-  if (startup?.state?.terminated) return 'starting_container';
+  if (startup?.state?.running ?? startup?.state?.terminated) return 'running_startup';
   if (claim?.status?.phase !== 'Bound') return conditionOf(pod, 'PodScheduled')?.status === 'True' ? 'creating_volume' : 'queued';
   if (conditionOf(pod, 'PodScheduled')?.status !== 'True') return 'queued';
   const own = events.filter(({ involvedObject }) => involvedObject?.uid === pod.metadata?.uid);
@@ -168,7 +167,7 @@ function waitsForImage(pod: Pod, events: readonly KubeEvent[], age: number): Tro
     case 'ImagePullBackOff':
     case 'RegistryUnavailable': {
       // In back-off the state says only that; the event says why.
-      const why = lastEvent(events, /^Failed$/, /pull/i)?.message;
+      const why = lastEvent(events, /^Failed$/, /failed to pull/i)?.message;
       const reason = imageReason(`${message} ${why ?? ''}`);
       if (reason === 'image_pull_failed' && age < GRACE_MS.pull) return null;
       return { reason, message: why ?? message, retryable: reason === 'image_pull_failed' };

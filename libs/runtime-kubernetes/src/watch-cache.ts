@@ -44,7 +44,7 @@ export class WatchCache<T extends KubeObject> {
   private lastError: string | null = null;
 
   constructor(
-    private readonly api: ApiClient,
+    private readonly api: Pick<ApiClient, 'list' | 'stream'>,
     private readonly options: CacheOptions<T>,
     private readonly clock: Clock,
   ) {}

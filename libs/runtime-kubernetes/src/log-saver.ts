@@ -1,0 +1,56 @@
+import { type Place } from '@devpocket/runtime';
+import { type Pod } from './kube-objects';
+import { type LogArchive } from './log-archive';
+import { type LogLine, type LogPosition } from './log-lines';
+import { type PodLogs } from './pod-logs';
+import { lastOf } from './saved-log';
+
+/** What is read before a pod may end, and what it says while it ends. A kubelet that does not answer stops nothing. */
+const BEFORE_MS = 10_000;
+const REST_MS = 90_000;
+const TRIM_EVERY_LINES = 50_000;
+
+/** Saves the log of a pod that is about to go: what there is before it is told to, so that no crash loses it, then the rest. */
+export class LogSaver {
+  constructor(
+    private readonly logs: PodLogs,
+    private readonly archive: LogArchive,
+    private readonly warn: (message: string) => void,
+  ) {}
+
+  /** @returns saves the rest; to be called when the pod was told to end */
+  async before(place: Place, pod: Pod): Promise<() => void> {
+    const last = await this.save(place, pod, null, false).catch((error: unknown) => {
+      this.failed(place, error);
+      return null;
+    });
+    const ends = pod.status?.phase === 'Running' || pod.status?.phase === 'Pending';
+    return () => {
+      if (!ends) return;
+      const rest = this.archive.during(
+        place,
+        this.save(place, pod, last, true).then(() => undefined),
+      );
+      rest.catch((error: unknown) => this.failed(place, error));
+    };
+  }
+
+  /** @returns where it ended */
+  private async save(place: Place, pod: Pod, from: LogPosition | null, follow: boolean): Promise<LogPosition | null> {
+    const signal = AbortSignal.timeout(follow ? REST_MS : BEFORE_MS);
+    let lines: LogLine[] = [];
+    for (const stage of [0, 1] as const) {
+      for await (const line of this.logs.container(pod, stage, { from, follow }, signal)) {
+        lines.push(line);
+        if (lines.length % TRIM_EVERY_LINES === 0) lines = [...lastOf(lines)];
+      }
+    }
+    if (lines.length > 0) await this.archive.append(place, lines);
+    return lines.at(-1)?.position ?? from;
+  }
+
+  private failed(place: Place, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.warn(`The log of environment ${place.environmentId} could not be saved in full: ${why}`);
+  }
+}
