@@ -1,8 +1,8 @@
 import { type Clock } from '@devpocket/kernel';
-import { type ClusterDirectory, type Place, RuntimeError } from '@devpocket/runtime';
+import { type ClusterConnection, type ClusterDirectory, type Place, RuntimeError } from '@devpocket/runtime';
 import { ApiClient } from './api-client';
 import { ClusterSession } from './cluster-session';
-import { readCredentials } from './credentials';
+import { type Credentials, readCredentials } from './credentials';
 
 /** A cluster that was changed or removed is noticed within this. */
 const ASK_AGAIN_MS = 3_000;
@@ -63,11 +63,22 @@ export class ClusterSessions {
       entry.askedAt = this.clock.millis();
       return entry.session;
     }
-    const api = new ApiClient(await readCredentials(connection));
+    const api = new ApiClient(await this.credentialsOf(connection));
     const session = new ClusterSession(connection, api, await this.install(), this.clock, this.log);
     this.entries.set(clusterId, { session, askedAt: this.clock.millis() });
     session.start();
     if (entry) void entry.session.stop();
     return session;
+  }
+
+  /** One that cannot be used says nothing of the environments there. */
+  private async credentialsOf(connection: ClusterConnection): Promise<Credentials> {
+    try {
+      return await readCredentials(connection);
+    } catch (error) {
+      // Only our own sentences are sure to quote nothing.
+      const why = error instanceof RuntimeError ? error.message : 'its kubeconfig cannot be read';
+      throw new RuntimeError('unreachable', `The cluster ${connection.name} cannot be used: ${why}`);
+    }
   }
 }

@@ -36,6 +36,11 @@ export interface KubernetesRuntimeOptions {
 }
 
 const HANG_UP_MS = 10_000;
+/** A shell's code after SIGHUP, SIGKILL and SIGTERM. */
+const ENDED_FROM_OUTSIDE = new Set([129, 137, 143]);
+/** How long the word of a container's end may take, and how often it is looked for in what is held here. */
+const WORD_MS = 3_000;
+const ASK_MS = 50;
 
 /** Environments as pods with volumes in any number of Kubernetes clusters. */
 export class KubernetesDriver extends RuntimeDriver {
@@ -176,14 +181,20 @@ export class KubernetesDriver extends RuntimeDriver {
 
   private async explain(session: ClusterSession, place: Place, pod: Pod, end: ExecEnd): Promise<TerminalExit> {
     const code = end.kind === 'ended' ? end.code : null;
-    const traces = await session.traces(place).catch(() => null);
-    const now = traces?.pods.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
-    if (!traces) return { code, signal: null, reason: 'killed' };
-    const terminated = now && mainOf(now)?.state?.terminated;
-    if (terminated?.reason === 'OOMKilled') return { code: null, signal: 'SIGKILL', reason: 'out_of_memory' };
-    if (!now || now.metadata?.deletionTimestamp !== undefined || terminated)
-      return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
-    return end.kind === 'broken' ? { code: null, signal: 'SIGHUP', reason: 'killed' } : { code, signal: null, reason: 'exited' };
+    // What ends a container or a pod ends its shells by these; the word of it comes a moment later.
+    const suspect = code === null || ENDED_FROM_OUTSIDE.has(code);
+    for (let waited = 0; ; waited += ASK_MS) {
+      const traces = await session.traces(place).catch(() => null);
+      if (!traces) return { code, signal: null, reason: 'killed' };
+      const now = traces.pods.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
+      const terminated = now && mainOf(now)?.state?.terminated;
+      if (terminated?.reason === 'OOMKilled') return { code: null, signal: 'SIGKILL', reason: 'out_of_memory' };
+      if (!now || now.metadata?.deletionTimestamp !== undefined || terminated)
+        return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
+      if (!suspect || waited >= WORD_MS) break;
+      await this.options.clock.wait(ASK_MS);
+    }
+    return code === null ? { code, signal: 'SIGHUP', reason: 'killed' } : { code, signal: null, reason: 'exited' };
   }
 }
 

@@ -9,6 +9,11 @@ interface LogSecret extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+export interface SavedLog {
+  readonly lines: readonly LogLine[];
+  readonly parts: number;
+}
+
 const PART = 'devpocket.io/part';
 
 /**
@@ -29,10 +34,15 @@ export class LogArchive {
     return (await this.load(place)).lines;
   }
 
-  /** Adds lines and drops what is more than is kept. @throws ApiError */
-  async append(place: Place, lines: readonly LogLine[]): Promise<void> {
-    const before = await this.load(place);
-    const parts = encodeLog(lastOf(merge([...before.lines, ...lines])), before.parts);
+  /**
+   * Adds lines and drops what is more than is kept.
+   * @param before as it stood after the last of our own writes, where there was one
+   * @throws ApiError
+   */
+  async append(place: Place, lines: readonly LogLine[], before?: SavedLog): Promise<SavedLog> {
+    const { lines: known, parts: least } = before ?? (await this.load(place));
+    const kept = lastOf(merge([...known, ...lines]));
+    const parts = encodeLog(kept, least);
     const namespace = namespaceOf(this.install, place.userId);
     const labels = {
       [LABEL.environment]: place.environmentId,
@@ -50,6 +60,7 @@ export class LogArchive {
       };
       await this.api.apply(manifest);
     }
+    return { lines: kept, parts: parts.length };
   }
 
   /** Resolves when nothing is being saved, or after `ms`. */
@@ -67,7 +78,7 @@ export class LogArchive {
     return done;
   }
 
-  private async load(place: Place): Promise<{ readonly lines: readonly LogLine[]; readonly parts: number }> {
+  private async load(place: Place): Promise<SavedLog> {
     const namespace = namespaceOf(this.install, place.userId);
     const query = { labelSelector: `${selectorOf(place, this.install)},${PART}=log` };
     const { items } = await this.api.list<LogSecret>(pathOf('Secret', 'v1', namespace), { query });

@@ -1,6 +1,6 @@
 import { type Place } from '@devpocket/runtime';
 import { type Pod } from './kube-objects';
-import { type LogArchive } from './log-archive';
+import { type LogArchive, type SavedLog } from './log-archive';
 import { type LogLine, type LogPosition } from './log-lines';
 import { type PodLogs } from './pod-logs';
 import { lastOf } from './saved-log';
@@ -9,6 +9,14 @@ import { lastOf } from './saved-log';
 const BEFORE_MS = 10_000;
 const REST_MS = 90_000;
 const TRIM_EVERY_LINES = 50_000;
+
+interface Saved {
+  /** Where the log was read to. */
+  readonly last: LogPosition | null;
+  readonly log: SavedLog | undefined;
+}
+
+const NOTHING: Saved = { last: null, log: undefined };
 
 /** Saves the log of a pod that is about to go: what there is before it is told to, so that no crash loses it, then the rest. */
 export class LogSaver {
@@ -20,33 +28,29 @@ export class LogSaver {
 
   /** @returns saves the rest; to be called when the pod was told to end */
   async before(place: Place, pod: Pod): Promise<() => void> {
-    const last = await this.save(place, pod, null, false).catch((error: unknown) => {
+    const saved = await this.save(place, pod, NOTHING, false).catch((error: unknown) => {
       this.failed(place, error);
-      return null;
+      return NOTHING;
     });
     const ends = pod.status?.phase === 'Running' || pod.status?.phase === 'Pending';
     return () => {
       if (!ends) return;
-      const rest = this.archive.during(
-        place,
-        this.save(place, pod, last, true).then(() => undefined),
-      );
-      rest.catch((error: unknown) => this.failed(place, error));
+      const rest = this.save(place, pod, saved, true).then(() => undefined);
+      this.archive.during(place, rest).catch((error: unknown) => this.failed(place, error));
     };
   }
 
-  /** @returns where it ended */
-  private async save(place: Place, pod: Pod, from: LogPosition | null, follow: boolean): Promise<LogPosition | null> {
+  private async save(place: Place, pod: Pod, { last, log }: Saved, follow: boolean): Promise<Saved> {
     const signal = AbortSignal.timeout(follow ? REST_MS : BEFORE_MS);
     let lines: LogLine[] = [];
     for (const stage of [0, 1] as const) {
-      for await (const line of this.logs.container(pod, stage, { from, follow }, signal)) {
+      for await (const line of this.logs.container(pod, stage, { from: last, follow }, signal)) {
         lines.push(line);
         if (lines.length % TRIM_EVERY_LINES === 0) lines = [...lastOf(lines)];
       }
     }
-    if (lines.length > 0) await this.archive.append(place, lines);
-    return lines.at(-1)?.position ?? from;
+    if (lines.length === 0) return { last, log };
+    return { last: lines.at(-1)?.position ?? last, log: await this.archive.append(place, lines, log) };
   }
 
   private failed(place: Place, error: unknown): void {

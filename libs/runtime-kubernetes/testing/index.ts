@@ -1,1 +1,2 @@
+export * from './api-proxy';
 export * from './test-cluster';

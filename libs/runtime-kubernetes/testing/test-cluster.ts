@@ -1,8 +1,17 @@
 import { SystemClock } from '@devpocket/kernel';
-import { type ClusterConnection, ClusterDirectory, type ClusterOptions } from '@devpocket/runtime';
+import {
+  type ClusterConnection,
+  ClusterDirectory,
+  type ClusterOptions,
+  type EnvironmentSpec,
+  type Place,
+  type RuntimeDriver,
+  type Sighting,
+} from '@devpocket/runtime';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubernetesDriver } from '../src';
+import { ApiProxy } from './api-proxy';
 import { ApiClient, pathOf } from '../src/api-client';
 import { readCredentials } from '../src/credentials';
 import { type KubeObject } from '../src/kube-objects';
@@ -43,13 +52,13 @@ export function testKubeConfig(): string {
   return readFileSync(file, 'utf8');
 }
 
-export function testConnection(options: Partial<ClusterOptions> = {}, endpoint: string | null = null): ClusterConnection {
+export function testConnection(options: Partial<ClusterOptions> = {}, kubeConfig = testKubeConfig()): ClusterConnection {
   return {
     clusterId: TEST_CLUSTER,
     name: 'test',
     revision: 1,
-    kubeConfig: testKubeConfig(),
-    endpoint,
+    kubeConfig,
+    endpoint: null,
     options: { ...OPTIONS, ...options },
   };
 }
@@ -67,13 +76,53 @@ export class TestCluster {
     this.clusters = new ListedClusters([connection]);
   }
 
-  static async open(
-    install: string,
-    options: Partial<ClusterOptions> = {},
-    endpoint: string | null = null,
-  ): Promise<TestCluster> {
+  static async open(install: string, options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
     const api = new ApiClient(await readCredentials(testConnection()));
-    return new TestCluster(api, install, testConnection(options, endpoint));
+    return new TestCluster(api, install, testConnection(options));
+  }
+
+  /** From here on drivers go through a proxy. */
+  async proxied(): Promise<ApiProxy> {
+    const proxy = await ApiProxy.open(this.api.credentials);
+    const [connection] = this.clusters.connections;
+    if (connection) this.clusters.connections[0] = { ...connection, revision: 2, kubeConfig: proxy.kubeConfig };
+    return proxy;
+  }
+
+  place(environmentId: string, userId = 'u'): Place {
+    return { environmentId, userId, clusterId: TEST_CLUSTER };
+  }
+
+  spec(environmentId: string, incarnation: number, more: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
+    const resources = { cpuMillis: 500, memoryBytes: 64 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
+    return {
+      ...this.place(environmentId),
+      install: this.install,
+      incarnation,
+      name: 'test',
+      image: TEST_IMAGE,
+      defaultPort: null,
+      resources,
+      environmentVariables: {},
+      startupCommands: [],
+      quota: { active: 100, kept: 100, each: resources },
+      readOnlyRoot: false,
+      soleUser: false,
+      ...more,
+    };
+  }
+
+  /** Objects of this installation, as `kind name`; the namespaces included. */
+  async left(): Promise<readonly string[]> {
+    const query = { labelSelector: `${LABEL.install}=${this.install}` };
+    const kinds = ['namespaces', 'pods', 'persistentvolumeclaims', 'secrets', 'services', 'serviceaccounts'];
+    const lists = await Promise.all(
+      kinds.map(async (kind) => {
+        const { items } = await this.api.list<KubeObject>(`/api/v1/${kind}`, { query });
+        return items.map(({ metadata }) => `${kind} ${metadata?.name ?? ''}`);
+      }),
+    );
+    return lists.flat();
   }
 
   async driver(): Promise<KubernetesDriver> {
@@ -102,5 +151,23 @@ export class TestCluster {
     }
     while ((await this.namespaces()).length > 0) await delay(200);
     this.api.close();
+  }
+}
+
+/** Looks until it is so. */
+export async function reach(
+  driver: RuntimeDriver,
+  place: Place,
+  seen: Sighting['seen'],
+  { within = 30_000, incarnation }: { readonly within?: number; readonly incarnation?: number } = {},
+): Promise<Sighting> {
+  const end = performance.now() + within;
+  for (;;) {
+    const sighting = await driver.look(place);
+    const right = sighting.seen === seen;
+    if (right && (incarnation === undefined || (sighting.seen !== 'absent' && sighting.incarnation === incarnation)))
+      return sighting;
+    if (performance.now() > end) throw new Error(`not ${seen} within ${within / 1000} s, but ${JSON.stringify(sighting)}`);
+    await delay(50);
   }
 }
