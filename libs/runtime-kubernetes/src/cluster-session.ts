@@ -96,7 +96,8 @@ export class ClusterSession {
     await this.untilFresh();
     const seen = this.cached(place);
     // That nothing runs is a word that ends things. The two watches, and those of other replicas, may be a moment apart.
-    if (seen.pods.length > 0 || this.isConfirmed(place, seen.claim)) return seen;
+    const going = seen.claim?.metadata?.deletionTimestamp !== undefined;
+    if (seen.pods.length > 0 || going || this.isConfirmed(place, seen.claim)) return seen;
     await this.confirm(place);
     return this.cached(place);
   }
