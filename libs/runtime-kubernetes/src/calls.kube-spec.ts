@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { parse } from 'yaml';
 import { type ApiProxy, reach, TEST_CLUSTER, TestCluster, testKubeConfig } from '../testing';
 import { execute, ExecStream } from './exec-stream';
 import { KubernetesInspector } from './kubernetes-inspector';
@@ -64,7 +65,7 @@ describe('calls of the API', () => {
   it('that are refused tell nothing of our keys', async () => {
     const cluster = await TestCluster.open('keys');
     const driver = await cluster.driver();
-    const [key = ''] = /client-key-data: (\S+)/.exec(testKubeConfig())?.slice(1) ?? [];
+    const key = config().users[0]?.user['client-key-data'] ?? '';
     expect(key.length).toBeGreaterThan(100);
     const request = { namespace: 'default', pod: 'no-such-pod', container: CONTAINER, command: ['true'] };
     const errors: unknown[] = [];
@@ -94,14 +95,9 @@ describe('a cluster', () => {
     expect(reading.responseTimeMs).toBeGreaterThan(0);
     expect(reading.allocatable.memoryBytes).toBeGreaterThan(2 ** 29);
     expect(reading.allocatable.cpuMillis).toBeGreaterThanOrEqual(1000);
-    const said = (field: string): string => new RegExp(`${field}: (\\S+)`).exec(testKubeConfig())?.[1] ?? '';
     const nobody = JSON.stringify({
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [
-        { name: 'c', cluster: { server: said('server'), 'certificate-authority-data': said('certificate-authority-data') } },
-      ],
-      users: [{ name: 'u', user: { token: 'nobody' } }],
+      ...config(),
+      users: config().users.map(({ name }) => ({ name, user: { token: 'nobody' } })),
     });
     await expect(inspector.measure({ ...connection, kubeConfig: nobody }, AbortSignal.timeout(10_000))).rejects.toMatchObject({
       kind: 'refused',
@@ -112,6 +108,10 @@ describe('a cluster', () => {
     await cluster.close();
   });
 });
+
+function config(): { readonly users: readonly { readonly name: string; readonly user: Readonly<Record<string, string>> }[] } {
+  return parse(testKubeConfig()) as ReturnType<typeof config>;
+}
 
 /** Calls without what differs from run to run; watches, which are shared by all environments, are left out. */
 function brief(proxy: ApiProxy): readonly string[] {

@@ -31,14 +31,14 @@ export class EnvironmentActs {
     try {
       // Two incarnations must never write to one volume.
       await this.endOlder(session, spec);
-      await this.patiently(() => session.namespaces.prepare(spec));
+      await this.prepare(session, spec);
       try {
         await this.make(session, spec);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 404) throw error;
         // The namespace went behind our back.
         session.namespaces.forget(session.namespaceOf(spec));
-        await this.patiently(() => session.namespaces.prepare(spec));
+        await this.prepare(session, spec);
         await this.make(session, spec);
       }
     } catch (error) {
@@ -112,6 +112,12 @@ export class EnvironmentActs {
     for (const [id, at] of this.destroyed) if (at < now - ASKED_MS) this.destroyed.delete(id);
   }
 
+  /** A namespace on its way out still takes changes of its own; what belongs in it is refused, then not found. */
+  private prepare(session: ClusterSession, spec: EnvironmentSpec): Promise<void> {
+    const passes = (error: unknown): boolean => isTransient(error) || (error instanceof ApiError && error.status === 404);
+    return this.patiently(() => session.namespaces.prepare(spec), passes);
+  }
+
   /** The claim comes first: by it the rest is found again when this is cut off. */
   private async make(session: ClusterSession, spec: EnvironmentSpec): Promise<void> {
     const { api, install, connection } = session;
@@ -180,13 +186,13 @@ export class EnvironmentActs {
   }
 
   /** Makes a call again that was refused for what passes by itself. */
-  private async patiently<T>(call: () => Promise<T>): Promise<T> {
+  private async patiently<T>(call: () => Promise<T>, passes = isTransient): Promise<T> {
     const end = this.clock.millis() + PATIENCE_MS;
     for (;;) {
       try {
         return await call();
       } catch (error) {
-        if (!isTransient(error) || this.clock.millis() >= end) throw error;
+        if (!passes(error) || this.clock.millis() >= end) throw error;
         await this.clock.wait(AGAIN_MS);
       }
     }
