@@ -1,5 +1,6 @@
-import { type ClusterConnection, type EnvironmentSpec, type Place } from '@devpocket/runtime';
+import { type ClusterConnection, type EnvironmentSpec, type Place, RuntimeError } from '@devpocket/runtime';
 import { type ApiClient, pathOf } from './api-client';
+import { ApiError } from './api-error';
 import { type KubeObject, type Manifest } from './kube-objects';
 import { namespaceManifests, pullSecret } from './namespace-manifests';
 import { environmentOf, LABEL, namespaceOf } from './names';
@@ -91,9 +92,21 @@ export class NamespaceKeeper {
     const [namespace, ...inside] = manifests;
     if (namespace) await api.apply(namespace);
     const secrets = connection.options.imagePullSecrets.map(async (name) => {
-      const secret = await api.get<SecretObject>(pathOf('Secret', 'v1', api.credentials.namespace, name));
+      const secret = await this.pullSecretOf(name);
       return api.apply(pullSecret(install, spec.userId, { name, type: secret.type ?? 'Opaque', data: secret.data ?? {} }));
     });
     await Promise.all([...inside.map((manifest) => api.apply(manifest)), ...secrets]);
+  }
+
+  /** @throws RuntimeError `refused` where there is none: waiting does not make one */
+  private async pullSecretOf(name: string): Promise<SecretObject> {
+    const { api } = this.scope;
+    const { namespace } = api.credentials;
+    try {
+      return await api.get<SecretObject>(pathOf('Secret', 'v1', namespace, name));
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      throw new RuntimeError('refused', `The cluster has no Secret ${name} to pull images with in its namespace ${namespace}`);
+    }
   }
 }
