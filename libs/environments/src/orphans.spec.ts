@@ -24,6 +24,7 @@ describe('orphans', () => {
   const place = (environmentId: string): Held => ({ environmentId, userId: newId(), clusterId: null, install: null });
   const seen = async (id: string): Promise<Sighting['seen']> => (await world.driver.look(place(id))).seen;
   const hold = async (): Promise<string> => {
+    const resources = { cpuMillis: 1, memoryBytes: 1, storageBytes: 1 };
     const spec: EnvironmentSpec = {
       ...place(newId()),
       install: await world.get(Installation).id(),
@@ -31,7 +32,9 @@ describe('orphans', () => {
       name: 'orphan',
       image: '',
       defaultPort: null,
-      resources: { cpuMillis: 1, memoryBytes: 1, storageBytes: 1 },
+      resources,
+      quota: { active: 1, kept: 1, each: resources },
+      readOnlyRoot: false,
       environmentVariables: {},
       startupCommands: [],
       soleUser: false,

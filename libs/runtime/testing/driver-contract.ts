@@ -145,7 +145,7 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
     it('hands over the rest and the end of a shell that is paused', async () => {
       await driver.start(specOf(1));
       await reach('running');
-      const channel = await driver.openTerminal(PLACE, { sessionId: 'one', cols: 80, rows: 24 });
+      const channel = await driver.openTerminal(place, { sessionId: 'one', cols: 80, rows: 24 });
       const heard = listen(channel);
       await channel.write(Buffer.from('echo go\n'));
       await until(() => (heard.text().includes('go\r\n') ? true : null));
