@@ -79,7 +79,7 @@ export class LocalDriver extends RuntimeDriver {
       warnings: sandboxed
         ? []
         : [
-            `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt slirp4netns`,
+            `There is no working bubblewrap (bwrap), so environments are not kept apart from this machine: ${multiUser ? 'every account can do what this user can' : 'one account only, on loopback only'}. Install it: apt-get install bubblewrap passt slirp4netns iproute2`,
           ],
       multiUser,
       exposable: multiUser,
