@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { type Capabilities } from './capabilities';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
@@ -28,6 +29,15 @@ export async function removeFolder(folder: string, capabilities: Capabilities): 
   if (capabilities.bwrap === null && !capabilities.isRoot) await run(['chmod', '-R', 'u+rwX', '--', folder]);
   const { code, stderr } = await run([...asOwner(capabilities), 'rm', '-rf', '--', folder]);
   if (code !== 0) throw new Error(`It could not be removed: ${stderr.trim().slice(0, 500)}`);
+}
+
+/** As root. @throws Error with what chown says */
+export function giveFolder(folder: string, uid: number): void {
+  const { status, stderr } = spawnSync('chown', ['-RhP', `${uid}:${uid}`, '--', folder], {
+    env: { PATH: SEARCH_PATH, LC_ALL: 'C' },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`It could not be given to its user: ${stderr.trim().slice(0, 500)}`);
 }
 
 /** The owner of a folder may have closed it to himself; root of a user namespace over his files is not kept out. */

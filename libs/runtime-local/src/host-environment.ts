@@ -1,10 +1,11 @@
 import { type Sighting, type TerminalExit } from '@devpocket/runtime';
 import { type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { type Readable, type Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SEARCH_PATH } from './search-path';
 import { type Capabilities } from './capabilities';
+import { giveFolder } from './folder';
 import { type Cgroups } from './cgroup';
 import { HostSession, openJoined, openPlain } from './host-session';
 import { type HostSpec } from './host-protocol';
@@ -73,17 +74,15 @@ export class HostEnvironment {
     return state && new HostEnvironment(id, context, state);
   }
 
-  /** Makes the folder and gives it a user. */
+  /** Makes the folder. */
   static create(id: string, install: string, context: HostContext): HostEnvironment {
-    const { layout, capabilities } = context;
+    const { layout } = context;
     mkdirSync(layout.workspace(id), { recursive: true, mode: 0o700 });
-    const uid = capabilities.bwrap !== null && capabilities.isRoot ? freeUid(layout) : null;
-    if (uid !== null) chownSync(layout.workspace(id), uid, uid);
     chmodSync(layout.workspace(id), 0o700);
     const state: EnvironmentState = {
       install,
       incarnation: 0,
-      uid,
+      uid: null,
       running: false,
       startupDone: false,
       startupFailed: null,
@@ -119,14 +118,15 @@ export class HostEnvironment {
     if (this.run && this.run.spec.incarnation >= spec.incarnation) return;
     if (this.run) await this.end('environment_stopped');
     const { cgroups, capabilities } = this.context;
+    const uid = this.ownUid();
     const groups = cgroups?.create(this.id, spec.resources) ?? [];
     const startup = this.state.startupDone ? [] : spec.startupCommands;
-    this.keep({ incarnation: spec.incarnation, running: true, ended: null, startupDone: true });
+    this.keep({ uid, incarnation: spec.incarnation, running: true, ended: null, startupDone: true });
     this.say('info', `Starting ${spec.name}`);
     const base = {
       spec,
       groups,
-      uid: this.state.uid,
+      uid,
       target: 0,
       startupFailed: this.state.startupFailed,
       network: null,
@@ -147,6 +147,15 @@ export class HostEnvironment {
       { folder: this.context.layout.workspace(this.id), limit: spec.resources.storageBytes, capabilities },
       (message) => void this.end('killed', { reason: 'volume_full', message }),
     );
+  }
+
+  /** The user that a sandbox's processes are. One that began without a sandbox gets it, and its files with it: root is never inside. */
+  private ownUid(): number | null {
+    const { capabilities, layout } = this.context;
+    if (this.state.uid !== null || capabilities.bwrap === null || !capabilities.isRoot) return this.state.uid;
+    const uid = freeUid(layout);
+    giveFolder(layout.workspace(this.id), uid);
+    return uid;
   }
 
   /** Begins to stop; `sighting` tells when it is done. */

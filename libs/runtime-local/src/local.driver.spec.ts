@@ -1,6 +1,7 @@
 import { type EnvironmentSpec, type LogEvent, type Place, RuntimeError, type TerminalChannel } from '@devpocket/runtime';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,7 +16,7 @@ import { createServer, type Server } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { detectCapabilities } from './capabilities';
-import { Layout } from './layout';
+import { Layout, readState, writeState } from './layout';
 import { LocalDriver } from './local.driver';
 
 const sandboxed = detectCapabilities().bwrap !== null;
@@ -335,6 +336,28 @@ describe('the local runtime', () => {
     const long = seen.find((event) => event.type === 'log' && event.truncated);
     expect(long?.type === 'log' && long.message).toBe(`begin${'x'.repeat(16_379)}`);
     await expect(logs(TWO)).resolves.toEqual([]);
+  });
+
+  const asRoot = sandboxed && process.getuid?.() === 0 ? it : it.skip;
+  asRoot('is nobody of this machine, also in an environment that began without a sandbox', async () => {
+    await start(specOf(ONE, 1));
+    await driver.stop(placeOf(ONE), { incarnation: 1, graceMs: 0, kill: true });
+    await stopped(ONE);
+    await driver.close({ keepTerminals: false });
+    const layout = new Layout(dataDir);
+    const state = readState(layout, ONE);
+    if (!state) throw new Error('no state');
+    writeState(layout, ONE, { ...state, uid: null });
+    writeFileSync(join(layout.workspace(ONE), 'roots'), 'before');
+    symlinkSync('/etc/hostname', join(layout.workspace(ONE), 'link'));
+    chownSync(layout.workspace(ONE), 0, 0);
+    driver = make();
+    await driver.open();
+    await start(specOf(ONE, 2));
+    const own = await shell();
+    expect(await own.run('id -u')).not.toBe('0\n');
+    expect(await own.run('echo after > roots && cat roots')).toBe('after\n');
+    expect(statSync('/etc/hostname').uid).toBe(0);
   });
 
   const inSandbox = sandboxed ? describe : describe.skip;
