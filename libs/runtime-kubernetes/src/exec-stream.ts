@@ -31,16 +31,21 @@ const DEAD_MS = 65_000;
 /** The kubelet's side of the connection sees no pings, and forgets after four hours. */
 const TOUCH_EVERY_PINGS = 15;
 const FRAME_BYTES = 32_768;
+/** Output that is taken while paused before the connection is left to fill up: the end of a program comes behind its output. */
+const WINDOW_BYTES = 262_144;
+/** What a piece of output counts beside its bytes. */
+const PIECE_COST = 256;
 
 /**
  * One program run in a container, over a WebSocket of the API. What it prints is handed over in order, and held back while
- * paused; what is written counts as taken when the connection took it. An error never holds the request or its keys.
+ * paused until it has ended; what is written counts as taken when the connection took it. An error never holds the request or its keys.
  */
 export class ExecStream {
   readonly end: Promise<ExecEnd>;
   private settle: (end: ExecEnd) => void = () => undefined;
   private onOutput: OnOutput | null = null;
   private queue: { readonly chunk: Buffer; readonly channel: 'stdout' | 'stderr' }[] = [];
+  private queuedCost = 0;
   private paused = true;
   private status: ExecEnd | null = null;
   private over: ExecEnd | null = null;
@@ -97,15 +102,19 @@ export class ExecStream {
     this.resume();
   }
 
+  /** Ends the flow until another attaches; what comes meanwhile is kept for it. */
+  detach(): void {
+    this.onOutput = null;
+    this.pause();
+  }
+
   pause(): void {
     this.paused = true;
-    this.socket.pause();
   }
 
   resume(): void {
     this.paused = false;
     this.flow();
-    if (!this.isPaused()) this.socket.resume();
   }
 
   /** @throws RuntimeError `gone` when it has ended */
@@ -147,6 +156,8 @@ export class ExecStream {
       case CHANNEL.stderr:
         if (payload.length === 0) return;
         this.queue.push({ chunk: payload, channel: frame[0] === CHANNEL.stdout ? 'stdout' : 'stderr' });
+        this.queuedCost += payload.length + PIECE_COST;
+        if (this.queuedCost >= WINDOW_BYTES) this.socket.pause();
         this.flow();
         return;
       case CHANNEL.status:
@@ -159,19 +170,17 @@ export class ExecStream {
   }
 
   private flow(): void {
-    while (this.onOutput && !this.isPaused()) {
+    // What a program that has ended left is bounded and nobody's to slow.
+    while (this.onOutput && (!this.paused || this.status !== null || this.over !== null)) {
       const next = this.queue.shift();
       if (!next) break;
+      this.queuedCost -= next.chunk.length + PIECE_COST;
       this.onOutput(next.chunk, next.channel);
     }
+    if (this.queuedCost < WINDOW_BYTES) this.socket.resume();
     if (this.queue.length > 0) return;
     if (this.status && !this.over) this.finish(this.status);
     else if (this.over) this.settle(this.over);
-  }
-
-  /** A listener may pause while it is called. */
-  private isPaused(): boolean {
-    return this.paused;
   }
 
   private finish(end: ExecEnd): void {

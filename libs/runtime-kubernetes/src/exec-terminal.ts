@@ -138,7 +138,7 @@ async function firstLine(stream: ExecStream): Promise<{ readonly pid: number; re
       heard = Buffer.concat([heard, chunk]);
       const at = heard.indexOf(10);
       if (at < 0) return;
-      stream.pause();
+      stream.detach();
       resolve(at);
     });
   });
