@@ -6,6 +6,7 @@ import { type Credentials, readCredentials } from './credentials';
 
 /** A cluster that was changed or removed is noticed within this. */
 const ASK_AGAIN_MS = 3_000;
+export const NO_CLUSTER = 'The cluster is registered no more';
 
 interface Entry {
   readonly session: ClusterSession;
@@ -15,7 +16,7 @@ interface Entry {
 /** A session for each cluster in use; one whose connection changed gives way to another. */
 export class ClusterSessions {
   private readonly entries = new Map<string, Entry>();
-  private readonly opening = new Map<string, Promise<ClusterSession>>();
+  private readonly opening = new Map<string, Promise<ClusterSession | null>>();
 
   constructor(
     private readonly directory: ClusterDirectory,
@@ -24,8 +25,18 @@ export class ClusterSessions {
     private readonly log: { warn(message: string): void },
   ) {}
 
-  /** @throws RuntimeError `invalid` without a cluster, `unreachable` where it is not known or not usable */
-  async of({ clusterId }: Pick<Place, 'clusterId'>): Promise<ClusterSession> {
+  /** @throws RuntimeError as `find`, and `gone` where the cluster is registered no more */
+  async of(place: Pick<Place, 'clusterId'>): Promise<ClusterSession> {
+    const session = await this.find(place);
+    if (!session) throw new RuntimeError('gone', NO_CLUSTER);
+    return session;
+  }
+
+  /**
+   * @returns null where the cluster is registered no more: nothing runs there that we could reach
+   * @throws RuntimeError `invalid` without a cluster, `unreachable` where it is not usable
+   */
+  async find({ clusterId }: Pick<Place, 'clusterId'>): Promise<ClusterSession | null> {
     if (clusterId === null) throw new RuntimeError('invalid', 'The environment belongs to no cluster');
     const entry = this.entries.get(clusterId);
     if (entry && entry.askedAt > this.clock.millis() - ASK_AGAIN_MS) return entry.session;
@@ -45,8 +56,8 @@ export class ClusterSessions {
       this.entries.delete(id);
       void session.stop();
     }
-    const opened = await Promise.allSettled(connections.map((connection) => this.of(connection)));
-    return opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const opened = await Promise.allSettled(connections.map((connection) => this.find(connection)));
+    return opened.flatMap((result) => (result.status === 'fulfilled' && result.value ? [result.value] : []));
   }
 
   async close(): Promise<void> {
@@ -55,10 +66,14 @@ export class ClusterSessions {
     this.entries.clear();
   }
 
-  private async open(clusterId: string): Promise<ClusterSession> {
+  private async open(clusterId: string): Promise<ClusterSession | null> {
     const entry = this.entries.get(clusterId);
     const connection = await this.directory.find(clusterId);
-    if (!connection) throw new RuntimeError('unreachable', 'There is no such cluster');
+    if (!connection) {
+      this.entries.delete(clusterId);
+      void entry?.session.stop();
+      return null;
+    }
     if (entry?.session.connection.revision === connection.revision) {
       entry.askedAt = this.clock.millis();
       return entry.session;

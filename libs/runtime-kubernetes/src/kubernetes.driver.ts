@@ -18,12 +18,12 @@ import {
 } from '@devpocket/runtime';
 import { toRuntimeError } from './api-error';
 import { type ClusterSession } from './cluster-session';
-import { ClusterSessions } from './cluster-sessions';
+import { ClusterSessions, NO_CLUSTER } from './cluster-sessions';
 import { EnvironmentActs } from './environment-acts';
 import { type ExecEnd, ExecStream, execute } from './exec-stream';
 import { ExecTerminal } from './exec-terminal';
 import { type KubeObject, type Pod } from './kube-objects';
-import { CONTAINER, heldOf, incarnationOf, LABEL } from './names';
+import { CONTAINER, heldOf, incarnationOf } from './names';
 import { HANG_UP, TERMINAL_PROCESS } from './pod-scripts';
 import { mainOf, sightOf } from './sight';
 
@@ -85,35 +85,44 @@ export class KubernetesDriver extends RuntimeDriver {
   }
 
   async look(place: Place): Promise<Sighting> {
-    const session = await this.sessions.of(place);
+    const session = await this.sessions.find(place);
+    if (!session) return { seen: 'absent' };
     return sightOf(await session.traces(place), this.options.clock.now());
   }
 
   async start(spec: EnvironmentSpec): Promise<void> {
-    await this.acts.start(await this.sessions.of(spec), spec);
+    const session = await this.sessions.find(spec);
+    if (!session) throw new RuntimeError('invalid', NO_CLUSTER);
+    await this.acts.start(session, spec);
   }
 
   async stop(
     place: Place,
     { incarnation, graceMs, kill }: { readonly incarnation: number; readonly graceMs: number; readonly kill: boolean },
   ): Promise<void> {
-    const session = await this.sessions.of(place);
+    const session = await this.sessions.find(place);
+    if (!session) return;
     const { pods } = await session.traces(place);
     for (const pod of pods)
       if (incarnationOf(pod) <= incarnation) await this.acts.stop(session, place, pod, Math.ceil(graceMs / 1000), kill);
   }
 
   async destroy(place: Place): Promise<void> {
-    await this.acts.destroy(await this.sessions.of(place), place);
+    const session = await this.sessions.find(place);
+    if (session) await this.acts.destroy(session, place);
   }
 
-  /** One cluster that does not answer keeps no other from being swept. Namespaces that nothing is in go by the way. */
+  /**
+   * What the watches hold; of a cluster that does not answer, nothing. Namespaces that nothing is in go by the way, with what somebody
+   * else left behind in them.
+   */
   async list(): Promise<readonly Held[]> {
     const held = new Map<string, Held>();
     for (const session of await this.sessions.all()) {
       const { clusterId, name } = session.connection;
       try {
-        const objects = await objectsOf(session);
+        await session.untilFresh();
+        const objects: readonly KubeObject[] = [...session.claims.all(), ...session.pods.all()];
         for (const object of objects) {
           const one = heldOf(object, clusterId);
           if (one) held.set(`${clusterId}/${one.environmentId}`, one);
@@ -196,13 +205,4 @@ export class KubernetesDriver extends RuntimeDriver {
     }
     return code === null ? { code, signal: 'SIGHUP', reason: 'killed' } : { code, signal: null, reason: 'exited' };
   }
-}
-
-async function objectsOf(session: ClusterSession): Promise<readonly KubeObject[]> {
-  const query = { labelSelector: `${LABEL.install}=${session.install},${LABEL.environment}` };
-  // Names and labels only: what a Secret holds is nobody's business here.
-  const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-  const kinds = ['pods', 'persistentvolumeclaims', 'secrets', 'services'];
-  const lists = await Promise.all(kinds.map((kind) => session.api.list<KubeObject>(`/api/v1/${kind}`, { query, accept })));
-  return lists.flatMap(({ items }) => items);
 }
