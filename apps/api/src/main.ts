@@ -7,7 +7,7 @@ let debug = false;
 async function main(): Promise<void> {
   const settings = loadSettings();
   debug = settings.app.debug;
-  const server = await startServer(settings, runtimesOf(settings.runtime));
+  const server = await startServer(settings, runtimesOf(settings));
   greet(server);
   let stopping = false;
   const stop = (signal: 'SIGINT' | 'SIGTERM'): void => {

@@ -33,7 +33,7 @@ export interface DriverNeeds {
 /** What this process can run environments with. */
 export interface Runtimes {
   /** The first is where new environments go. */
-  readonly drivers: (needs: DriverNeeds) => readonly RuntimeDriver[];
+  readonly drivers: (needs: DriverNeeds) => Promise<readonly RuntimeDriver[]>;
   /** Null: there is no runtime for clusters. */
   readonly inspector: ClusterInspector | null;
 }
@@ -53,7 +53,7 @@ export class RuntimeModule {
           provide: RuntimeRegistry,
           inject: [ClusterDirectory, Installation, Clock],
           useFactory: async (clusters: ClusterDirectory, installation: Installation, clock: Clock) => {
-            const registry = new RuntimeRegistry(drivers({ clusters, install: () => installation.id(), clock }));
+            const registry = new RuntimeRegistry(await drivers({ clusters, install: () => installation.id(), clock }));
             await registry.open();
             return registry;
           },

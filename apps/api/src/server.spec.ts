@@ -1,4 +1,5 @@
 import { SystemClock } from '@devpocket/kernel';
+import { type ClusterConnection, ClusterDirectory } from '@devpocket/runtime';
 import { FakeDriver } from '@testing/runtime';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,9 +8,40 @@ import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestApi } from '../testing';
-import { runtimeDrivers } from './runtime-drivers';
+import { runtimesOf } from './runtime-drivers';
 
 const drivers = () => [new FakeDriver({ clock: new SystemClock() })];
+
+const CLUSTER: ClusterConnection = {
+  clusterId: 'c00000000000000000000001',
+  name: 'one',
+  revision: 1,
+  kubeConfig: null,
+  endpoint: null,
+  options: {
+    cpuRequestPercent: 5,
+    memoryRequestPercent: 25,
+    storageClass: null,
+    runtimeClassName: null,
+    nodeSelector: {},
+    tolerations: [],
+    imagePullSecrets: [],
+  },
+};
+
+class Directory extends ClusterDirectory {
+  constructor(private readonly clusters: readonly ClusterConnection[]) {
+    super();
+  }
+
+  list(): Promise<readonly ClusterConnection[]> {
+    return Promise.resolve(this.clusters);
+  }
+
+  find(): Promise<null> {
+    return Promise.resolve(null);
+  }
+}
 
 describe('a start', () => {
   it('says what settings do not do yet', async () => {
@@ -49,7 +81,7 @@ describe('a start', () => {
     },
   );
 
-  it('in production puts users on this machine only when told to', () => {
+  it('puts users into clusters where there are any, and on this machine in production only when told to', async () => {
     const DATA_DIR = mkdtempSync(join(tmpdir(), 'devpocket-production-'));
     const production = {
       DATA_DIR,
@@ -58,9 +90,17 @@ describe('a start', () => {
       ENCRYPTION_KEY: 'ab'.repeat(32),
       EMBEDDED_DB_IN_PRODUCTION: 'true',
     };
-    expect(() => runtimeDrivers(testSettings(production).runtime, null)).toThrow(/RUNTIME .*LOCAL_RUNTIME_IN_PRODUCTION=true/);
-    const allowed = testSettings({ ...production, LOCAL_RUNTIME_IN_PRODUCTION: 'true' });
-    expect(runtimeDrivers(allowed.runtime, null).map(({ kind }) => kind)).toEqual(['local']);
+    const kinds = async (env: Record<string, string>, clusters: readonly ClusterConnection[] = []): Promise<unknown> => {
+      const needs = { clusters: new Directory(clusters), install: () => Promise.resolve('one'), clock: new SystemClock() };
+      return (await runtimesOf(testSettings({ ...production, ...env })).drivers(needs)).map(({ kind }) => kind);
+    };
+    const refusal = /RUNTIME .*LOCAL_RUNTIME_IN_PRODUCTION=true/;
+    await expect(kinds({})).rejects.toThrow(refusal);
+    await expect(kinds({ RUNTIME: 'local' }, [CLUSTER])).rejects.toThrow(refusal);
+    await expect(kinds({ RUNTIME: 'docker' })).rejects.toThrow(/RUNTIME is docker/);
+    expect(await kinds({ LOCAL_RUNTIME_IN_PRODUCTION: 'true' })).toEqual(['local']);
+    expect(await kinds({}, [CLUSTER])).toEqual(['kubernetes']);
+    expect(await kinds({ RUNTIME: 'kubernetes' })).toEqual(['kubernetes']);
     rmSync(DATA_DIR, { recursive: true });
   });
 });

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mongoose from 'mongoose';
-import { runtimeDrivers } from '../src/runtime-drivers';
+import { localDriver } from '../src/runtime-drivers';
+import { type DriverNeeds } from '../src/runtime.module';
 import { type RunningServer, startServer } from '../src/server';
 
 export const PASSWORD = 'Correct-horse-1';
@@ -24,7 +25,10 @@ export class TestApi {
   readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
 
   constructor(
-    private readonly drivers: (dataDir: string) => readonly RuntimeDriver[],
+    private readonly drivers: (
+      dataDir: string,
+      needs: DriverNeeds,
+    ) => readonly RuntimeDriver[] | Promise<readonly RuntimeDriver[]>,
     private readonly env: Readonly<Record<string, string>> = {},
     private readonly inspector: ClusterInspector | null = null,
   ) {}
@@ -43,7 +47,7 @@ export class TestApi {
     const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...keys, ...this.env });
     this.server = await startServer(
       { ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
-      { drivers: () => this.drivers(this.dataDir), inspector: this.inspector },
+      { drivers: async (needs) => this.drivers(this.dataDir, needs), inspector: this.inspector },
     );
     return this;
   }
@@ -104,7 +108,7 @@ export function localDrivers(dataDir: string): readonly RuntimeDriver[] {
     LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS: 'true',
     TERMINAL_HOST_GRACE_SECONDS: '5',
   };
-  return runtimeDrivers(testSettings(env).runtime, null);
+  return [localDriver(testSettings(env).runtime)];
 }
 
 export interface TestUser {
