@@ -125,6 +125,14 @@ export class TestCluster {
     return lists.flat();
   }
 
+  /** Deletes the pods of an environment, as somebody else would. */
+  async rob(environmentId: string): Promise<void> {
+    const query = { labelSelector: `${LABEL.install}=${this.install},${LABEL.environment}=${environmentId}` };
+    const { items } = await this.api.list<KubeObject>('/api/v1/pods', { query });
+    for (const { metadata } of items)
+      await this.api.delete(pathOf('Pod', 'v1', metadata?.namespace ?? null, metadata?.name), { graceSeconds: 1 });
+  }
+
   async driver(): Promise<KubernetesDriver> {
     const tell = (message: string): void => void this.told.push(message);
     const driver = new KubernetesDriver({
