@@ -136,7 +136,11 @@ export class EnvironmentActs {
       // It is there already, made from a spec that has changed since: an incarnation is made once.
       if (!(error instanceof ApiError) || error.status !== 422) throw error;
       const path = pathOf('Pod', 'v1', session.namespaceOf(spec), podName(spec.environmentId, spec.incarnation));
-      const made = await api.get<Pod>(path).catch(() => null);
+      // Only "it is not there" makes the refusal final: an API that does not answer says nothing of the pod.
+      const made = await api.get<Pod>(path).catch((failure: unknown) => {
+        if (failure instanceof ApiError && failure.status === 404) return null;
+        throw failure;
+      });
       if (!made) throw error;
       session.pods.take(made);
     }
