@@ -3,7 +3,7 @@ import { type DynamicModule, Global, Inject, Injectable, Logger, Module, type On
 import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { type Connection } from 'mongoose';
 import { Installation } from './installation';
-import { DatabaseHandle, openDatabase } from './open-database';
+import { DatabaseHandle, openDatabase, settingNamed } from './open-database';
 
 /** Closes the embedded database after everything that used it. */
 @Injectable()
@@ -49,7 +49,7 @@ export class DatabaseModule {
             retryAttempts: 0,
             autoIndex: false,
             autoCreate: false,
-            connectionErrorFactory: (error) => named(error, database),
+            connectionErrorFactory: (error) => (database.kind === 'mongodb' ? settingNamed(error) : error),
           }),
         }),
       ],
@@ -60,8 +60,3 @@ export class DatabaseModule {
 }
 
 class DatabaseHandleModule {}
-
-/** The driver's message repeats no credential, and does not say which setting led to it. */
-function named(error: Error, { kind }: DatabaseHandle): Error {
-  return kind === 'mongodb' ? new Error(`MONGODB_URL: ${error.message}`, { cause: error }) : error;
-}

@@ -1,7 +1,8 @@
 import { type DatabaseSettings } from '@devpocket/config';
 import { FolderLockedError, startEmbeddedMongo } from '@devpocket/embedded-mongo';
-import { type ConnectOptions } from 'mongoose';
+import { type ConnectOptions, mongo } from 'mongoose';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** Where the database is, how to connect, and how to let go of it. */
 export abstract class DatabaseHandle {
@@ -16,9 +17,12 @@ interface Log {
   log(message: string): void;
 }
 
-/** Requests wait for a lost database at most this long before they fail with 503. */
+/** Requests wait for a lost database at most this long before they fail with 503; a start waits as long for one that just came up. */
+const PATIENCE_MS = 5_000;
+const RETRY_MS = 200;
+
 const OPTIONS: ConnectOptions = {
-  serverSelectionTimeoutMS: 5_000,
+  serverSelectionTimeoutMS: PATIENCE_MS,
   socketTimeoutMS: 30_000,
   maxPoolSize: 32,
   retryWrites: true,
@@ -27,7 +31,7 @@ const OPTIONS: ConnectOptions = {
 
 /** Commands of the embedded database never fail over, and it has one writer: no retries, no majority to wait for. */
 const EMBEDDED_OPTIONS: ConnectOptions = {
-  serverSelectionTimeoutMS: 5_000,
+  serverSelectionTimeoutMS: PATIENCE_MS,
   maxPoolSize: 16,
   retryWrites: false,
   retryReads: false,
@@ -39,6 +43,7 @@ const EMBEDDED_OPTIONS: ConnectOptions = {
  */
 export async function openDatabase(settings: DatabaseSettings, log: Log, join = false): Promise<DatabaseHandle> {
   if (settings.url !== null) {
+    await reach(settings.url, log);
     return { url: settings.url, options: { ...OPTIONS, dbName: settings.name }, kind: 'mongodb', close: () => Promise.resolve() };
   }
   const options = { ...EMBEDDED_OPTIONS, dbName: settings.name };
@@ -53,6 +58,39 @@ export async function openDatabase(settings: DatabaseSettings, log: Log, join = 
     if (!join || !(error instanceof FolderLockedError) || !error.holder) throw error;
     return { url: error.holder.url, options, kind: 'joined', close: () => Promise.resolve() };
   }
+}
+
+/**
+ * The driver waits for a server to be there, but gives a first connection that breaks no second try, and a database that is just
+ * starting, or a proxy before it, breaks some.
+ * @throws Error naming the setting, with the last try's error as its cause
+ */
+async function reach(url: string, log: Log): Promise<void> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await contact(url);
+    } catch (error) {
+      const named = settingNamed(error as Error);
+      if (!(error instanceof mongo.MongoNetworkError) || performance.now() > until) throw named;
+      log.log(`${named.message}; trying again`);
+    }
+    await delay(RETRY_MS);
+  }
+}
+
+async function contact(url: string): Promise<void> {
+  const client = new mongo.MongoClient(url, { serverSelectionTimeoutMS: PATIENCE_MS });
+  try {
+    await client.connect();
+  } finally {
+    await client.close();
+  }
+}
+
+/** The driver's message repeats no credential, and does not say which setting led to it. */
+export function settingNamed(error: Error): Error {
+  return new Error(`MONGODB_URL: ${error.message}`, { cause: error });
 }
 
 function folderOf(dataDir: string): string {
