@@ -17,8 +17,10 @@ export function runtimesOf(settings: Settings): Runtimes {
 async function runtimeDrivers({ runtime, clusters }: Settings, needs: DriverNeeds): Promise<readonly RuntimeDriver[]> {
   if (runtime.runtime === 'docker') throw refusal('is docker, and this version has no driver for it (it has: kubernetes, local)');
   const hasClusters = async (): Promise<boolean> => clusters.ownApiServer !== null || (await needs.clusters.list()).length > 0;
-  if (runtime.runtime === 'kubernetes' || (runtime.runtime === 'auto' && (await hasClusters())))
-    return [new KubernetesDriver({ ...needs, log: logOf('KubernetesRuntime') })];
+  if (runtime.runtime === 'kubernetes' || (runtime.runtime === 'auto' && (await hasClusters()))) {
+    const { terminalBufferBytes } = runtime;
+    return [new KubernetesDriver({ ...needs, terminalBufferBytes, log: logOf('KubernetesRuntime') })];
+  }
   if (!runtime.localAllowed)
     throw refusal('comes to local here, which production refuses unless LOCAL_RUNTIME_IN_PRODUCTION=true; or add a cluster');
   return [localDriver(runtime)];

@@ -70,7 +70,7 @@ describe('calls of the API', () => {
     const request = { namespace: 'default', pod: 'no-such-pod', container: CONTAINER, command: ['true'] };
     const errors: unknown[] = [];
     const note = (error: unknown): void => void errors.push(error);
-    await ExecStream.open(cluster.api, { ...request, tty: true }).catch(note);
+    await ExecStream.open(cluster.api, { ...request, stdin: true }).catch(note);
     await execute(cluster.api, request, 1_000).catch(note);
     await cluster.api.get('/api/v1/nope').catch(note);
     await cluster.api.stream('/api/v1/nope').catch(note);

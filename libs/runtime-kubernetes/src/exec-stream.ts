@@ -1,4 +1,4 @@
-import { RuntimeError, type TerminalSize } from '@devpocket/runtime';
+import { RuntimeError } from '@devpocket/runtime';
 import { type IncomingMessage } from 'node:http';
 import WebSocket, { type RawData } from 'ws';
 import { type ApiClient, errorOf } from './api-client';
@@ -10,8 +10,8 @@ export interface ExecRequest {
   readonly pod: string;
   readonly container: string;
   readonly command: readonly string[];
-  /** A terminal takes input and has one output; without it there is no input and two. */
-  readonly tty: boolean;
+  /** Does it take input? */
+  readonly stdin: boolean;
 }
 
 /** `ended`: the program's own end. `broken`: the connection's; nothing is known of the program. */
@@ -23,35 +23,27 @@ type OnOutput = (chunk: Buffer, channel: 'stdout' | 'stderr') => void;
 
 /** The first also ends a program's input while its output goes on. */
 const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
-const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 };
+const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3 };
 const OPEN_MS = 15_000;
 /** Load balancers forget a silent connection after a minute or so. */
 const PING_MS = 20_000;
 const DEAD_MS = 65_000;
-/** The kubelet's side of the connection sees no pings, and forgets after four hours. */
-const TOUCH_EVERY_PINGS = 15;
 const FRAME_BYTES = 32_768;
-/** Output that is taken while paused before the connection is left to fill up: the end of a program comes behind its output. */
-const WINDOW_BYTES = 262_144;
-/** What a piece of output counts beside its bytes. */
-const PIECE_COST = 256;
+/** The most that a program of ours has to say; what is in a container is its user's and may say more. */
+const MOST_SAID_BYTES = 1_048_576;
 
 /**
- * One program run in a container, over a WebSocket of the API. What it prints is handed over in order, and held back while
- * paused until it has ended; what is written counts as taken when the connection took it. An error never holds the request or its keys.
+ * One program run in a container, over a WebSocket of the API. What it prints is handed over in order; what is written counts as
+ * taken when the connection took it. An error never holds the request or its keys.
  */
 export class ExecStream {
   readonly end: Promise<ExecEnd>;
   private settle: (end: ExecEnd) => void = () => undefined;
   private onOutput: OnOutput | null = null;
-  private queue: { readonly chunk: Buffer; readonly channel: 'stdout' | 'stderr' }[] = [];
-  private queuedCost = 0;
-  private paused = true;
-  private status: ExecEnd | null = null;
+  /** Came before anybody listened. */
+  private early: { readonly chunk: Buffer; readonly channel: 'stdout' | 'stderr' }[] = [];
   private over: ExecEnd | null = null;
   private heardAt = performance.now();
-  private pings = 0;
-  private size: TerminalSize | null = null;
   private readonly pinger: NodeJS.Timeout;
 
   private constructor(private readonly socket: WebSocket) {
@@ -69,8 +61,7 @@ export class ExecStream {
     const path = `/api/v1/namespaces/${request.namespace}/pods/${request.pod}/exec`;
     const url = new URL(server.pathname.replace(/\/$/, '') + path, server);
     url.protocol = 'wss:';
-    const { tty } = request;
-    for (const [name, value] of Object.entries({ stdin: tty, stdout: true, stderr: !tty, tty }))
+    for (const [name, value] of Object.entries({ stdin: request.stdin, stdout: true, stderr: true, tty: false }))
       url.searchParams.set(name, String(value));
     url.searchParams.set('container', request.container);
     for (const word of request.command) url.searchParams.append('command', word);
@@ -96,42 +87,16 @@ export class ExecStream {
     }
   }
 
-  /** Begins the flow of output. */
+  /** Begins the flow of output. Call once. */
   attach(onOutput: OnOutput): void {
     this.onOutput = onOutput;
-    this.resume();
-  }
-
-  /** Ends the flow until another attaches; what comes meanwhile is kept for it. */
-  detach(): void {
-    this.onOutput = null;
-    this.pause();
-  }
-
-  pause(): void {
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.paused = false;
-    this.flow();
+    for (const { chunk, channel } of this.early.splice(0)) onOutput(chunk, channel);
+    if (this.over) this.settle(this.over);
   }
 
   /** @throws RuntimeError `gone` when it has ended */
   async write(bytes: Buffer): Promise<void> {
     for (let at = 0; at < bytes.length; at += FRAME_BYTES) await this.send(CHANNEL.stdin, bytes.subarray(at, at + FRAME_BYTES));
-  }
-
-  /** @returns false where the API is too old to end the input alone */
-  async endInput(): Promise<boolean> {
-    if (this.socket.protocol !== PROTOCOLS[0]) return false;
-    await this.send(CHANNEL.close, Buffer.from([CHANNEL.stdin]));
-    return true;
-  }
-
-  async resize(size: TerminalSize): Promise<void> {
-    this.size = size;
-    await this.send(CHANNEL.resize, Buffer.from(JSON.stringify({ Width: size.cols, Height: size.rows })));
   }
 
   /** Lets go of the connection. */
@@ -142,7 +107,7 @@ export class ExecStream {
   private send(channel: number, bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       const gone = (): void => reject(new RuntimeError('gone', 'The program has ended'));
-      if (this.over ?? this.status) gone();
+      if (this.over) gone();
       else this.socket.send(Buffer.concat([Buffer.from([channel]), bytes]), (error) => (error ? gone() : resolve()));
     });
   }
@@ -153,53 +118,34 @@ export class ExecStream {
     const payload = frame.subarray(1);
     switch (frame[0]) {
       case CHANNEL.stdout:
-      case CHANNEL.stderr:
+      case CHANNEL.stderr: {
+        const channel = frame[0] === CHANNEL.stdout ? 'stdout' : 'stderr';
         if (payload.length === 0) return;
-        this.queue.push({ chunk: payload, channel: frame[0] === CHANNEL.stdout ? 'stdout' : 'stderr' });
-        this.queuedCost += payload.length + PIECE_COST;
-        if (this.queuedCost >= WINDOW_BYTES) this.socket.pause();
-        this.flow();
+        if (this.onOutput) this.onOutput(payload, channel);
+        else this.early.push({ chunk: payload, channel });
         return;
+      }
       case CHANNEL.status:
-        this.status = endOf(payload.toString('utf8'));
-        this.flow();
-        return;
+        return this.finish(endOf(payload.toString('utf8')));
       default:
         return; // the end of one channel, which the status tells
     }
   }
 
-  private flow(): void {
-    // What a program that has ended left is bounded and nobody's to slow.
-    while (this.onOutput && (!this.paused || this.status !== null || this.over !== null)) {
-      const next = this.queue.shift();
-      if (!next) break;
-      this.queuedCost -= next.chunk.length + PIECE_COST;
-      this.onOutput(next.chunk, next.channel);
-    }
-    if (this.queuedCost < WINDOW_BYTES) this.socket.resume();
-    if (this.queue.length > 0) return;
-    if (this.status && !this.over) this.finish(this.status);
-    else if (this.over) this.settle(this.over);
-  }
-
   private finish(end: ExecEnd): void {
     if (this.over) return;
-    this.over = this.status ?? end;
+    this.over = end;
     clearInterval(this.pinger);
     this.socket.terminate();
-    this.flow();
+    if (this.onOutput) this.settle(end);
   }
 
   private ping(): void {
-    if (!this.paused && performance.now() - this.heardAt > DEAD_MS) {
+    if (performance.now() - this.heardAt > DEAD_MS) {
       this.finish({ kind: 'broken', message: 'The connection is silent' });
       return;
     }
     this.socket.ping();
-    this.pings += 1;
-    // The same size again changes nothing in the terminal, but passes through to the kubelet.
-    if (this.pings % TOUCH_EVERY_PINGS === 0 && this.size) this.resize(this.size).catch(() => undefined); // it has ended
   }
 }
 
@@ -229,15 +175,18 @@ function refusal(error: unknown): RuntimeError {
 /** Runs a program to its end. @throws RuntimeError `unreachable` when that takes too long or the connection breaks */
 export async function execute(
   api: ApiClient,
-  request: Omit<ExecRequest, 'tty'>,
+  request: Omit<ExecRequest, 'stdin'>,
   timeoutMs: number,
 ): Promise<{ readonly code: number; readonly stdout: string }> {
-  const stream = await ExecStream.open(api, { ...request, tty: false });
+  const stream = await ExecStream.open(api, { ...request, stdin: false });
   const timer = setTimeout(() => stream.close(), timeoutMs);
   let stdout = '';
-  stream.attach((chunk, channel) => (stdout += channel === 'stdout' ? chunk.toString('utf8') : ''));
+  stream.attach((chunk, channel) => {
+    if (channel === 'stdout') stdout += chunk.toString('latin1');
+    if (stdout.length > MOST_SAID_BYTES) stream.close();
+  });
   const end = await stream.end;
   clearTimeout(timer);
   if (end.kind === 'broken') throw new RuntimeError('unreachable', end.message);
-  return { code: end.code, stdout };
+  return { code: end.code, stdout: Buffer.from(stdout, 'latin1').toString('utf8') };
 }

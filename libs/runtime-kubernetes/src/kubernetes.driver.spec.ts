@@ -36,6 +36,7 @@ function driverOf(find: () => Promise<ClusterConnection | null>): KubernetesDriv
     install: () => Promise.resolve('gone'),
     clusters: new Directory(find),
     clock: new SystemClock(),
+    terminalBufferBytes: 1_048_576,
     log: { info: quiet, warn: quiet, error: quiet },
   });
 }

@@ -11,7 +11,6 @@ import {
   type RuntimeReport,
   type Sighting,
   type TerminalChannel,
-  type TerminalExit,
   type TerminalRecord,
   type TerminalRequest,
   type Usage,
@@ -20,42 +19,35 @@ import { toRuntimeError } from './api-error';
 import { type ClusterSession } from './cluster-session';
 import { ClusterSessions, NO_CLUSTER } from './cluster-sessions';
 import { EnvironmentActs } from './environment-acts';
-import { type ExecEnd, ExecStream, execute } from './exec-stream';
-import { ExecTerminal } from './exec-terminal';
-import { type KubeObject, type Pod } from './kube-objects';
-import { CONTAINER, heldOf, incarnationOf } from './names';
-import { HANG_UP, TERMINAL_PROCESS } from './pod-scripts';
-import { mainOf, sightOf } from './sight';
+import { type KubeObject } from './kube-objects';
+import { heldOf, incarnationOf } from './names';
+import { PodTerminals } from './pod-terminals';
+import { sightOf } from './sight';
 
 export interface KubernetesRuntimeOptions {
   /** The mark of this installation, by which its objects are told from those of others in the same cluster. */
   readonly install: () => Promise<string>;
   readonly clusters: ClusterDirectory;
   readonly clock: Clock;
+  /** Output of a shell that is kept beside it in the pod. */
+  readonly terminalBufferBytes: number;
   readonly log: { info(message: string): void; warn(message: string): void; error(message: string): void };
 }
-
-const HANG_UP_MS = 10_000;
-/** A shell's code after SIGHUP, SIGKILL and SIGTERM. */
-const ENDED_FROM_OUTSIDE = new Set([129, 137, 143]);
-/** How long the word of a container's end may take, and how often it is looked for in what is held here. */
-const WORD_MS = 3_000;
-const ASK_MS = 50;
 
 /** Environments as pods with volumes in any number of Kubernetes clusters. */
 export class KubernetesDriver extends RuntimeDriver {
   readonly kind = 'kubernetes';
-  /** A shell lives as long as its exec connection. */
-  readonly durableTerminals = false;
+  readonly durableTerminals = true;
   private readonly sessions: ClusterSessions;
   private readonly acts: EnvironmentActs;
-  private readonly terminalsOpen = new Set<ExecTerminal>();
+  private readonly podTerminals: PodTerminals;
 
   constructor(private readonly options: KubernetesRuntimeOptions) {
     super();
     const { clusters, install, clock, log } = options;
     this.sessions = new ClusterSessions(clusters, install, clock, log);
     this.acts = new EnvironmentActs(clock);
+    this.podTerminals = new PodTerminals(this.sessions, clock, options.terminalBufferBytes);
   }
 
   /** Does not wait for clusters: one that does not answer now may answer later. */
@@ -68,9 +60,9 @@ export class KubernetesDriver extends RuntimeDriver {
     return { kind: 'kubernetes', summary, warnings, multiUser: true, exposable: true };
   }
 
-  /** Pods go on without a server; shells do not. */
+  /** Pods and their shells go on without a server. */
   async close(_options: { readonly keepTerminals: boolean }): Promise<void> {
-    for (const terminal of this.terminalsOpen) terminal.detach();
+    this.podTerminals.detachAll();
     await this.sessions.close();
   }
 
@@ -152,57 +144,15 @@ export class KubernetesDriver extends RuntimeDriver {
     yield* session.logs.read(place, query, signal);
   }
 
-  async openTerminal(place: Place, request: TerminalRequest): Promise<TerminalChannel> {
-    const session = await this.sessions.of(place);
-    const pod = await this.runningPod(session, place);
-    const at = { namespace: pod.metadata?.namespace ?? '', pod: pod.metadata?.name ?? '', container: CONTAINER };
-    const command = ['/bin/sh', '-c', TERMINAL_PROCESS, 'devpocket', String(request.cols), String(request.rows)];
-    const stream = await ExecStream.open(session.api, { ...at, command, tty: true });
-    const hangUp = async (pid: number): Promise<void> => {
-      await execute(session.api, { ...at, command: ['/bin/sh', '-c', HANG_UP, 'devpocket', String(pid)] }, HANG_UP_MS);
-    };
-    const terminal = await ExecTerminal.begin(stream, request, {
-      createdAt: this.options.clock.now(),
-      hangUp,
-      explain: (end) => this.explain(session, place, pod, end),
-      touch: () => session.storage.touch(place.environmentId),
-    });
-    this.terminalsOpen.add(terminal);
-    void terminal.ended.then(() => this.terminalsOpen.delete(terminal));
-    return terminal;
+  openTerminal(place: Place, request: TerminalRequest): Promise<TerminalChannel> {
+    return this.podTerminals.open(place, request);
   }
 
-  terminals(_place: Place): Promise<readonly TerminalRecord[]> {
-    return Promise.resolve([]);
+  terminals(place: Place): Promise<readonly TerminalRecord[]> {
+    return this.podTerminals.list(place);
   }
 
-  adoptTerminal(_place: Place, _sessionId: string): Promise<TerminalChannel> {
-    return Promise.reject(new RuntimeError('gone', 'There is no such terminal'));
-  }
-
-  private async runningPod(session: ClusterSession, place: Place): Promise<Pod> {
-    const traces = await session.traces(place);
-    const sighting = sightOf(traces, this.options.clock.now());
-    const pod = traces.pods.find((one) => sighting.seen === 'running' && incarnationOf(one) === sighting.incarnation);
-    if (!pod) throw new RuntimeError('gone', 'The environment does not run');
-    return pod;
-  }
-
-  private async explain(session: ClusterSession, place: Place, pod: Pod, end: ExecEnd): Promise<TerminalExit> {
-    const code = end.kind === 'ended' ? end.code : null;
-    // What ends a container or a pod ends its shells by these; the word of it comes a moment later.
-    const suspect = code === null || ENDED_FROM_OUTSIDE.has(code);
-    for (let waited = 0; ; waited += ASK_MS) {
-      const traces = await session.traces(place).catch(() => null);
-      if (!traces) return { code, signal: null, reason: 'killed' };
-      const now = traces.pods.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
-      const terminated = now && mainOf(now)?.state?.terminated;
-      if (terminated?.reason === 'OOMKilled') return { code: null, signal: 'SIGKILL', reason: 'out_of_memory' };
-      if (!now || now.metadata?.deletionTimestamp !== undefined || terminated)
-        return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
-      if (!suspect || waited >= WORD_MS) break;
-      await this.options.clock.wait(ASK_MS);
-    }
-    return code === null ? { code, signal: 'SIGHUP', reason: 'killed' } : { code, signal: null, reason: 'exited' };
+  adoptTerminal(place: Place, sessionId: string): Promise<TerminalChannel> {
+    return this.podTerminals.adopt(place, sessionId);
   }
 }

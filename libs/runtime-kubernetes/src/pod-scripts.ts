@@ -56,29 +56,11 @@ done
 exit 0
 `;
 
-/**
- * A terminal's shell. Its first line tells the process id, by which it is ended later, and is not shown; then the shell
- * takes the process over.
- */
-export const TERMINAL_PROCESS = `
+/** A terminal's shell, in the place of what runs it. */
+export const SHELL_PROCESS = `
 export TERM=xterm-256color
-stty cols "$1" rows "$2" 2>/dev/null
 cd ${WORKSPACE_PATH} 2>/dev/null
-printf '%s\\n' "$$"
 if command -v bash >/dev/null 2>&1; then SHELL=$(command -v bash); export SHELL; exec bash -i; fi
 export SHELL=/bin/sh
 exec /bin/sh -i
-`;
-
-/** Hangs up a shell and, when it does not heed that, kills it: its process group and the processes of its session. */
-export const HANG_UP = `
-pid=$1
-kill -HUP "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || exit 0
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-  kill -0 "$pid" 2>/dev/null || exit 0
-  sleep 0.1 2>/dev/null || sleep 1
-done
-kill -KILL -- "-$pid" 2>/dev/null
-kill -KILL "$pid" 2>/dev/null
-exit 0
 `;

@@ -139,6 +139,7 @@ export class TestCluster {
       install: () => Promise.resolve(this.install),
       clusters: this.clusters,
       clock: new SystemClock(),
+      terminalBufferBytes: 1_048_576,
       log: { info: tell, warn: tell, error: tell },
     });
     await driver.open();

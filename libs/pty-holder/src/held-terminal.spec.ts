@@ -1,0 +1,258 @@
+import { SystemClock } from '@devpocket/kernel';
+import { RuntimeError, type TerminalExit } from '@devpocket/runtime';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { LocalStream } from '../testing';
+import { holderCommand, recordsOf } from './entry';
+import { HeldTerminal, type HeldTerminalOptions } from './held-terminal';
+
+const SHELL = ['/bin/sh', '-c', 'cd /tmp; export PS1="$ "; exec /bin/sh -i'];
+const RING = 262_144;
+
+function listen(terminal: HeldTerminal): { text: string } {
+  const heard = { text: '' };
+  terminal.attach((chunk) => (heard.text += chunk.toString('latin1')));
+  return heard;
+}
+
+async function until<T>(look: () => T | null | false | Promise<T | null | false>): Promise<T> {
+  for (;;) {
+    const seen = await look();
+    if (seen !== null && seen !== false) return seen;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** They would remember an ended shell for ten minutes. */
+function endHolders(name: string): void {
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`\0open\0${name}`)) process.kill(Number(pid));
+    } catch {
+      // it has ended
+    }
+  }
+}
+
+/** Runs holders on this machine, with ways that can be cut. */
+class World {
+  readonly streams: LocalStream[] = [];
+  readonly own: (TerminalExit | null)[] = [];
+  reachable = true;
+  readonly options: HeldTerminalOptions = {
+    clock: new SystemClock(),
+    bufferBytes: RING,
+    touch: () => undefined,
+    explain: (own) => {
+      this.own.push(own);
+      return Promise.resolve(own ?? { code: null, signal: 'SIGHUP', reason: 'killed' });
+    },
+    run: (command) => {
+      if (!this.reachable) return Promise.reject(new RuntimeError('unreachable', 'cut'));
+      const stream = new LocalStream(command);
+      this.streams.push(stream);
+      return Promise.resolve(stream);
+    },
+  };
+
+  cut(): void {
+    this.streams.at(-1)?.close();
+  }
+
+  open(sessionId: string, shell = SHELL): Promise<HeldTerminal> {
+    return HeldTerminal.open(this.options, { sessionId, cols: 80, rows: 24 }, shell);
+  }
+}
+
+describe('a shell that a holder keeps', () => {
+  let world: World;
+  let name: string;
+  let opened: HeldTerminal[];
+  beforeEach(() => {
+    world = new World();
+    name = `spec-${randomUUID()}`;
+    opened = [];
+  });
+  afterEach(async () => {
+    world.reachable = true;
+    for (const terminal of opened) await terminal.kill();
+    await Promise.all(opened.map(({ ended }) => ended));
+    endHolders(name);
+  });
+  const open = async (shell?: string[]): Promise<HeldTerminal> => {
+    const terminal = await world.open(name, shell);
+    opened.push(terminal);
+    return terminal;
+  };
+  const adopt = async (): Promise<HeldTerminal> => {
+    const terminal = await HeldTerminal.adopt(world.options, name);
+    opened.push(terminal);
+    return terminal;
+  };
+  const record = (): ReturnType<typeof recordsOf>[number] | undefined => {
+    const [file = '', ...args] = holderCommand(['list']);
+    return recordsOf(execFileSync(file, args, { encoding: 'utf8' })).find(({ sessionId }) => sessionId === name);
+  };
+
+  it('echoes, has a size, tells what is in the foreground, and ends with its code', async () => {
+    const terminal = await open();
+    const heard = listen(terminal);
+    expect([terminal.start, terminal.kept, terminal.cols, terminal.rows]).toEqual([0, 0, 80, 24]);
+    await terminal.resize({ cols: 100, rows: 30 });
+    await terminal.write(Buffer.from('stty size\n'));
+    await until(() => heard.text.includes('30 100'));
+    await until(async () => (await terminal.foregroundBusy()) === false);
+    await terminal.write(Buffer.from('sleep 60\n'));
+    await until(() => terminal.foregroundBusy());
+    await terminal.write(Buffer.from([3]));
+    await until(async () => !(await terminal.foregroundBusy()));
+    expect(record()).toMatchObject({ cols: 100, rows: 30, exit: null });
+    await terminal.write(Buffer.from('exit 5\n'));
+    expect(await terminal.ended).toEqual({ code: 5, signal: null, reason: 'exited' });
+    await expect(terminal.write(Buffer.from('x'))).rejects.toMatchObject({ kind: 'gone' });
+    expect(record()).toMatchObject({ exit: { code: 5, signal: null, reason: 'exited' } });
+  });
+
+  it('loses no byte of output and types no line twice when its ways are cut again and again', async () => {
+    const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; printf ready; exec cat']);
+    const heard = listen(terminal);
+    await until(() => heard.text === 'ready');
+    const lines = Array.from({ length: 4_000 }, (_, index) => `line ${index} ${'x'.repeat(index % 97)}\n`);
+    let seq = 0;
+    let cuts = 0;
+    const all = Promise.all(
+      lines.map((line, index) => {
+        seq += line.length;
+        const mark = index % 2 === 0 ? { clientId: 'phone', seq } : undefined;
+        if (!mark) seq -= line.length;
+        return terminal.write(Buffer.from(line), mark);
+      }),
+    );
+    const whole = `ready${lines.join('')}`;
+    await until(() => {
+      if (heard.text.length > cuts * 5_000) {
+        cuts += 1;
+        world.cut();
+      }
+      return heard.text.length >= whole.length;
+    });
+    await all;
+    const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
+    expect(sum(heard.text)).toBe(sum(whole));
+    expect(cuts).toBeGreaterThan(10);
+  });
+
+  it('goes on when its container was out of reach for a while, with what was typed and printed meanwhile', async () => {
+    const terminal = await open();
+    const heard = listen(terminal);
+    await terminal.write(Buffer.from('echo $$ > /dev/null; sleep 0.2; echo pid-$$\n'));
+    world.reachable = false;
+    world.cut();
+    let taken = false;
+    const meanwhile = terminal.write(Buffer.from('echo again-$$\n')).then(() => (taken = true));
+    await terminal.resize({ cols: 90, rows: 20 });
+    const tries = world.streams.length;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([taken, world.streams.length]).toEqual([false, tries]);
+    world.reachable = true;
+    await meanwhile;
+    const [, pid] = await until(() => /again-(\d+)\r/.exec(heard.text));
+    expect(heard.text).toContain(`pid-${pid}\r`);
+    await terminal.write(Buffer.from('stty size\n'));
+    await until(() => heard.text.includes('20 90'));
+  });
+
+  it('is taken over by another server, with its output and its marks, and its old server lets go', async () => {
+    const first = await open();
+    const before = listen(first);
+    const line = Buffer.from('echo on""ce\n');
+    await first.write(line, { clientId: 'phone', seq: line.length });
+    await until(() => before.text.includes('once'));
+    const second = await adopt();
+    const heard = listen(second);
+    expect([second.start, second.inputMarks.get('phone')]).toEqual([0, line.length]);
+    expect(second.kept).toBeGreaterThanOrEqual(before.text.length);
+    await second.write(line, { clientId: 'phone', seq: line.length });
+    await second.write(Buffer.from('echo ne""xt\n'), { clientId: 'phone', seq: line.length + 12 });
+    await until(() => heard.text.includes('next'));
+    expect(heard.text.startsWith(before.text)).toBe(true);
+    expect(heard.text.match(/once\r/g)).toHaveLength(1);
+    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed' });
+  });
+
+  it('holds its program up, not its memory, while nobody takes the output', async () => {
+    const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; head -c 3000000 /dev/zero; exec cat']);
+    terminal.pause();
+    const heard = listen(terminal);
+    const stuck = await until(async () => {
+      const { position } = record() ?? { position: 0 };
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return position > 0 && position === record()?.position ? position : null;
+    });
+    expect(stuck).toBeLessThan(1_000_000);
+    terminal.resume();
+    await until(() => heard.text.length === 3_000_000);
+  });
+
+  it('keeps all that nobody has consumed while no server is there, and has its program wait for the rest', async () => {
+    const first = await open(['/bin/sh', '-c', 'stty raw -echo; printf ready; read -r _; seq 200000; exec cat']);
+    const before = listen(first);
+    await until(() => before.text === 'ready');
+    await first.write(Buffer.from('go\n'));
+    first.detach();
+    opened = [];
+    await until(() => (record()?.position ?? 0) >= RING);
+    const second = await adopt();
+    const heard = listen(second);
+    const whole = `ready${Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join('')}`;
+    await until(() => second.start + heard.text.length >= whole.length);
+    expect(second.start).toBeLessThanOrEqual(before.text.length);
+    expect(heard.text === whole.slice(second.start)).toBe(true);
+  });
+
+  it('hands over the rest and the end of a shell that is paused, and of one that ended while no server was there', async () => {
+    const terminal = await open();
+    const heard = listen(terminal);
+    terminal.pause();
+    await terminal.write(Buffer.from('echo last\nexit 3\n'));
+    expect(await terminal.ended).toMatchObject({ code: 3 });
+    expect(heard.text).toContain('last\r\n');
+    const later = await adopt();
+    const again = listen(later);
+    expect(await later.ended).toMatchObject({ code: 3 });
+    expect(again.text).toBe(heard.text);
+  });
+
+  it('ends though something in the background holds its terminal, and though it does not mind being hung up', async () => {
+    const terminal = await open();
+    listen(terminal);
+    await terminal.write(Buffer.from("(trap '' HUP; sleep 5) & exit 4\n"));
+    expect(await terminal.ended).toMatchObject({ code: 4 });
+    name = `${name}-2`;
+    const stubborn = await open(['/bin/sh', '-c', "trap '' HUP TERM; echo ready; while :; do sleep 1; done"]);
+    const heard = listen(stubborn);
+    await until(() => heard.text.includes('ready'));
+    await stubborn.kill();
+    expect(await stubborn.ended).toEqual({ code: null, signal: 'SIGHUP', reason: 'killed' });
+  });
+
+  it('is gone when its holder is, and says what a container lacks', async () => {
+    await expect(HeldTerminal.adopt(world.options, name)).rejects.toMatchObject({ kind: 'gone', message: /no such terminal/ });
+    const terminal = await open();
+    const heard = listen(terminal);
+    await terminal.write(Buffer.from('echo holder-$PPID\n'));
+    const [, holder] = await until(() => /holder-(\d+)\r/.exec(heard.text));
+    process.kill(Number(holder), 'SIGKILL');
+    expect(await terminal.ended).toEqual({ code: null, signal: 'SIGHUP', reason: 'killed' });
+    const answer = (script: string): HeldTerminalOptions => ({
+      ...world.options,
+      run: () => Promise.resolve(new LocalStream(['/bin/sh', '-c', script])),
+    });
+    const refused = (script: string): Promise<unknown> =>
+      HeldTerminal.adopt(answer(script), name).catch(({ kind, message }: RuntimeError) => `${kind}: ${message}`);
+    expect(await refused('echo Nsparc; cat')).toBe('gone: There is no terminal on machines of the kind sparc');
+    expect(await refused('echo no room >&2; exit 74')).toBe('gone: There is no terminal: no room');
+    expect(await refused('echo hallo; cat')).toMatch(/^gone: The terminal's program in the container is not ours/);
+  });
+});

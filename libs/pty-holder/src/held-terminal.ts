@@ -1,0 +1,279 @@
+import { type Clock } from '@devpocket/kernel';
+import {
+  type InputMark,
+  RuntimeError,
+  type TerminalChannel,
+  type TerminalExit,
+  type TerminalRequest,
+  type TerminalSize,
+} from '@devpocket/runtime';
+import { exitOf } from './entry';
+import { consumedFrame, FOREGROUND_FRAME, HANG_UP_FRAME, type Hello, type HolderFrame, sizeFrame } from './frames';
+import { HolderConnection, type RunInContainer } from './holder-connection';
+import { InputQueue } from './input-queue';
+
+export interface HeldTerminalOptions {
+  readonly run: RunInContainer;
+  readonly clock: Clock;
+  /** Output that is kept in the container. */
+  readonly bufferBytes: number;
+  /** Why a shell ended: by its own word, or, null, without one. */
+  readonly explain: (own: TerminalExit | null) => Promise<TerminalExit>;
+  /** Something went through it. */
+  readonly touch: () => void;
+}
+
+/** Output under way that nobody has consumed yet. */
+const WINDOW_BYTES = 524_288;
+const TELL_BYTES = WINDOW_BYTES / 8;
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
+/** Ways through proxies and kubelets are closed when nothing passes for long. */
+const TOUCH_MS = 300_000;
+
+/**
+ * A shell that a holder in the container keeps. When the way to it breaks it is looked for again, for as long as the container
+ * runs, and goes on at the byte where it was, in both directions.
+ */
+export class HeldTerminal implements TerminalChannel {
+  readonly ended: Promise<TerminalExit>;
+  private settle: (exit: TerminalExit) => void = () => undefined;
+  private connection: HolderConnection | null = null;
+  private readonly input: InputQueue;
+  private listener: ((chunk: Buffer) => void) | null = null;
+  private paused = false;
+  private queue: Buffer[] = [];
+  private received: number;
+  private consumed: number;
+  private told: number;
+  private asked: ((busy: boolean | null) => void)[] = [];
+  private killed = false;
+  private detached = false;
+  private exit: TerminalExit | null = null;
+  private over = false;
+  private size: TerminalSize;
+  private readonly toucher: NodeJS.Timeout;
+
+  private constructor(
+    readonly sessionId: string,
+    private readonly options: HeldTerminalOptions,
+    private readonly hello: Hello,
+  ) {
+    this.size = { cols: hello.cols, rows: hello.rows };
+    this.ended = new Promise((resolve) => (this.settle = resolve));
+    this.received = this.consumed = this.told = hello.from;
+    this.input = new InputQueue(hello.accepted, hello.taken);
+    this.toucher = setInterval(() => this.tell(), TOUCH_MS).unref();
+  }
+
+  /** Begins a shell, or takes over the one of this name. @throws RuntimeError @see HolderConnection.open */
+  static open(
+    options: HeldTerminalOptions,
+    { sessionId, cols, rows }: TerminalRequest,
+    shell: readonly string[],
+  ): Promise<HeldTerminal> {
+    const { bufferBytes } = options;
+    const args = ['open', sessionId, String(cols), String(rows), String(bufferBytes), String(WINDOW_BYTES), ...shell];
+    return HeldTerminal.begin(sessionId, options, args);
+  }
+
+  /** @throws RuntimeError `gone` where there is no such shell */
+  static adopt(options: HeldTerminalOptions, sessionId: string): Promise<HeldTerminal> {
+    return HeldTerminal.begin(sessionId, options, ['attach', sessionId, '0', String(WINDOW_BYTES)]);
+  }
+
+  private static async begin(sessionId: string, options: HeldTerminalOptions, args: readonly string[]): Promise<HeldTerminal> {
+    let terminal: HeldTerminal | null = null;
+    const connection = await HolderConnection.open(options.run, args, {
+      hello: (hello) => (terminal = new HeldTerminal(sessionId, options, hello)),
+      frame: (frame) => terminal?.take(frame),
+    });
+    const made = terminal as HeldTerminal | null;
+    if (!made) throw new Error('A connection is open after its hello only');
+    made.use(connection);
+    return made;
+  }
+
+  get createdAt(): Date {
+    return this.hello.createdAt;
+  }
+
+  get start(): number {
+    return this.hello.from;
+  }
+
+  get kept(): number {
+    return this.hello.position - this.hello.from;
+  }
+
+  get cols(): number {
+    return this.size.cols;
+  }
+
+  get rows(): number {
+    return this.size.rows;
+  }
+
+  get inputMarks(): ReadonlyMap<string, number> {
+    return this.hello.marks;
+  }
+
+  attach(onOutput: (chunk: Buffer) => void): void {
+    this.listener = onOutput;
+    this.flow();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.flow();
+  }
+
+  write(bytes: Buffer, mark?: InputMark): Promise<void> {
+    if (this.over || this.exit) return Promise.reject(new RuntimeError('gone', 'The shell has ended'));
+    this.options.touch();
+    const written = this.input.add(bytes, mark);
+    this.pump();
+    return written;
+  }
+
+  resize({ cols, rows }: TerminalSize): Promise<void> {
+    if (cols !== this.size.cols || rows !== this.size.rows) {
+      this.size = { cols, rows };
+      this.connection?.send(sizeFrame(cols, rows));
+    }
+    return Promise.resolve();
+  }
+
+  /** Asks again over each new way, until it has ended. */
+  kill(): Promise<void> {
+    if (!this.over) this.killed = true;
+    this.connection?.send(HANG_UP_FRAME);
+    return Promise.resolve();
+  }
+
+  detach(): void {
+    this.detached = true;
+    this.listener = null;
+    this.tell();
+    this.leave();
+  }
+
+  foregroundBusy(): Promise<boolean | null> {
+    const { connection } = this;
+    if (!connection || this.exit) return Promise.resolve(this.exit ? false : null);
+    return new Promise((resolve) => {
+      this.asked.push(resolve);
+      connection.send(FOREGROUND_FRAME);
+    });
+  }
+
+  private take(frame: Exclude<HolderFrame, { readonly type: 'hello' }>): void {
+    switch (frame.type) {
+      case 'output':
+        this.options.touch();
+        this.received += frame.bytes.length;
+        this.queue.push(frame.bytes);
+        this.flow();
+        // A holder keeps to its window; what says otherwise is its user's, and is not given the server's memory.
+        if (this.received - this.consumed > this.options.bufferBytes + 2 * WINDOW_BYTES) {
+          this.leave();
+          this.end(null);
+        }
+        return;
+      case 'taken':
+        this.input.took(frame.position);
+        return this.pump();
+      case 'foreground':
+        return this.asked.shift()?.(frame.busy);
+      case 'exit':
+        return this.end(exitOf(frame.bySignal, frame.value));
+      case 'replaced':
+        // Another server has it; here it is over, and nothing more is known.
+        return this.finish({ code: null, signal: null, reason: 'killed' });
+    }
+  }
+
+  private use(connection: HolderConnection): void {
+    if (this.over || this.detached) return connection.close();
+    this.connection = connection;
+    void connection.closed.then(() => {
+      this.connection = null;
+      for (const resolve of this.asked.splice(0)) resolve(null);
+      void this.reconnect();
+    });
+    this.pump();
+  }
+
+  private async reconnect(): Promise<void> {
+    const { clock, run } = this.options;
+    for (let wait = FIRST_RETRY_MS; !this.over && !this.detached; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
+      try {
+        const args = ['attach', this.sessionId, String(this.received), String(WINDOW_BYTES)];
+        const connection = await HolderConnection.open(run, args, {
+          hello: (hello) => this.welcome(hello),
+          frame: (frame) => this.take(frame),
+        });
+        connection.send(sizeFrame(this.cols, this.rows));
+        if (this.killed) connection.send(HANG_UP_FRAME);
+        return this.use(connection);
+      } catch (error) {
+        if (error instanceof RuntimeError && error.kind === 'gone') return this.end(null);
+        await clock.wait(wait);
+      }
+    }
+  }
+
+  private welcome({ from, accepted, taken }: Hello): void {
+    // Its bytes or its input have moved on without this server.
+    if (from !== this.received || !this.input.resume(accepted, taken))
+      this.finish({ code: null, signal: null, reason: 'killed' });
+  }
+
+  private pump(): void {
+    const { connection } = this;
+    if (connection) for (const frame of this.input.due()) connection.send(frame);
+  }
+
+  /** @param own the shell's own word; null where it left none */
+  private end(own: TerminalExit | null): void {
+    if (this.over) return;
+    this.over = true;
+    this.input.fail();
+    if (this.killed) return this.finish({ code: null, signal: 'SIGHUP', reason: 'killed' });
+    void this.options.explain(own).then((exit) => this.finish(exit));
+  }
+
+  private finish(exit: TerminalExit): void {
+    this.over = true;
+    this.exit ??= exit;
+    this.input.fail();
+    this.leave();
+    this.flow();
+  }
+
+  private leave(): void {
+    clearInterval(this.toucher);
+    this.connection?.close();
+  }
+
+  private flow(): void {
+    // What an ended shell has left is bounded and nobody's to slow.
+    while (this.listener && (!this.paused || this.over)) {
+      const chunk = this.queue.shift();
+      if (!chunk) break;
+      this.consumed += chunk.length;
+      this.listener(chunk);
+    }
+    if (this.consumed - this.told >= TELL_BYTES) this.tell();
+    if (this.exit && this.queue.length === 0) this.settle(this.exit);
+  }
+
+  private tell(): void {
+    this.told = this.consumed;
+    this.connection?.send(consumedFrame(this.consumed));
+  }
+}

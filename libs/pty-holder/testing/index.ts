@@ -1,0 +1,1 @@
+export { LocalStream } from './local-stream';
