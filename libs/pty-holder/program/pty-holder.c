@@ -20,6 +20,8 @@
 #define QUIET_MS 100       /* silence after a shell's end that means that nothing more is coming … */
 #define LINGER_MS 2000     /* … and how long programs in the background may hold that up */
 #define KILL_MS 1000
+#define GATHER_MS 2      /* the least between two small pieces of output: the first is sent at once … */
+#define GATHER_MOST 4096 /* … and what is no longer small too */
 #define TAKEN_MS 5 /* how long the word that input was taken waits for output to go with */
 #define INPUT_MOST 65536   /* input on its way to the program; ../src/frames.ts keeps to it */
 #define PIECE 32768
@@ -49,7 +51,7 @@ static u64 accepted, taken, told_taken, taken_at;
 
 /* The connection */
 static int cin, cout, control; /* -1: nobody */
-static u64 sent, window;
+static u64 sent, sent_at, window;
 static u8 rx[FRAME_HEAD + 128 + PIECE];
 static u32 rx_length;
 static u8 tx[2 * PIECE];
@@ -152,6 +154,7 @@ static void fill(void) {
   u64 may = over ? due : consumed + window > sent ? consumed + window - sent : 0;
   if (due > may) due = may;
   if (due > PIECE) due = PIECE;
+  if (due < GATHER_MOST && !over && now_ms() < sent_at + GATHER_MS) due = 0;
   if (due) {
     head('o', (u32)due);
     u64 at = sent % ring_size, first = ring_size - at < due ? ring_size - at : due;
@@ -159,6 +162,7 @@ static void fill(void) {
     memcpy(tx + tx_length + first, ring, due - first);
     tx_length += (u32)due;
     sent += due;
+    sent_at = now_ms();
   }
   if (over && exit_due && sent == position) {
     exit_due = 0;
@@ -435,7 +439,10 @@ static i64 tend(void) {
     if (master < 0 || (!blocked && (now >= heard_at + QUIET_MS || now >= ended_at + LINGER_MS))) finish();
     else if (!blocked) AT(heard_at + QUIET_MS);
   }
-  if (cout >= 0 && told_taken != taken) AT(taken_at + TAKEN_MS);
+  if (cout >= 0 && tx_at == tx_length) { /* else there is no room for news */
+    if (told_taken != taken) AT(taken_at + TAKEN_MS);
+    if (sent != position && sent < consumed + window) AT(sent_at + GATHER_MS);
+  }
   if (over) {
     if (now >= ended_at + REMEMBER_MS) quit(0);
     AT(ended_at + REMEMBER_MS);
