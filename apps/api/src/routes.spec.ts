@@ -22,6 +22,9 @@ const ROUTES: Readonly<Record<string, string>> = {
   'POST /auth/logout': 'session',
   'GET /auth/sessions': 'session',
   'DELETE /auth/sessions/:id': 'session',
+  'GET /auth/api-keys': 'session',
+  'POST /auth/api-keys': 'session',
+  'DELETE /auth/api-keys/:id': 'session',
 
   'GET /users/me': 'session',
   'PATCH /users/me': 'session',

@@ -9,6 +9,10 @@ import { AccessTokens } from './access-tokens';
 import { AccountController } from './account.controller';
 import { AccountService } from './account.service';
 import { accessTokenKey, AuthKeys } from './auth-keys';
+import { ApiKeyRepository } from './api-key.repository';
+import { ApiKeyRecord, ApiKeySchema } from './api-key.schema';
+import { ApiKeysController } from './api-keys.controller';
+import { ApiKeysService } from './api-keys.service';
 import { AuthController } from './auth.controller';
 import { BearerStrategy } from './bearer.strategy';
 import { LockoutRepository } from './lockout.repository';
@@ -20,7 +24,7 @@ import { AdmissionRepository } from './admission.repository';
 import { RegistrationGate } from './registration-gate';
 import { RegistrationService } from './registration.service';
 import { Revocations } from './revocations';
-import { SessionAuthenticator } from './session-authenticator';
+import { CredentialAuthenticator } from './credential-authenticator';
 import { SessionRepository } from './session.repository';
 import { SessionRecord, SessionSchema } from './session.schema';
 import { SessionsService } from './sessions.service';
@@ -45,9 +49,10 @@ import { TokenPairs } from './token-pairs';
     MongooseModule.forFeature([
       { name: SessionRecord.name, schema: SessionSchema },
       { name: LockoutRecord.name, schema: LockoutSchema },
+      { name: ApiKeyRecord.name, schema: ApiKeySchema },
     ]),
   ],
-  controllers: [AuthController, AccountController],
+  controllers: [AuthController, ApiKeysController, AccountController],
   providers: [
     AuthKeys,
     AccessTokens,
@@ -58,8 +63,10 @@ import { TokenPairs } from './token-pairs';
     LockoutService,
     SessionRepository,
     SessionsService,
-    SessionAuthenticator,
-    { provide: Authenticator, useExisting: SessionAuthenticator },
+    ApiKeyRepository,
+    ApiKeysService,
+    CredentialAuthenticator,
+    { provide: Authenticator, useExisting: CredentialAuthenticator },
     BearerStrategy,
     Revocations,
     AdmissionRepository,

@@ -2,21 +2,25 @@ import { type Principal, StrategyName } from '@devpocket/access';
 import { AuthSettings } from '@devpocket/config';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
+import { type Request } from 'express';
 import passport from 'passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import { accessTokenKey } from './auth-keys';
-import { SessionAuthenticator } from './session-authenticator';
+import { API_KEY_PREFIX } from './api-key.policy';
+import { CredentialAuthenticator } from './credential-authenticator';
 
-/** Passport's way to the authenticator: it checks the signature, the rest is decided there, as for sockets. */
+const fromHeader = ExtractJwt.fromAuthHeaderAsBearerToken();
+
+/** Passport's way to the authenticator: it checks a token's signature, the rest and API keys are decided there, as for sockets. */
 @Injectable()
 export class BearerStrategy extends PassportStrategy(Strategy) implements OnModuleDestroy {
   constructor(
     private readonly strategy: StrategyName,
-    private readonly authenticator: SessionAuthenticator,
+    private readonly authenticator: CredentialAuthenticator,
     settings: AuthSettings,
   ) {
     super({
-      jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+      jwtFromRequest: fromHeader,
       // Handed on to jsonwebtoken, which takes a KeyObject; the types of passport-jwt do not know of it.
       secretOrKey: accessTokenKey(settings) as unknown as Buffer,
       algorithms: ['HS256'],
@@ -24,6 +28,15 @@ export class BearerStrategy extends PassportStrategy(Strategy) implements OnModu
       ignoreExpiration: true,
     });
     passport.use(strategy.value, this);
+  }
+
+  override authenticate(request: Request, options?: unknown): void {
+    const bearer = fromHeader(request);
+    if (!bearer?.startsWith(API_KEY_PREFIX)) return super.authenticate(request, options);
+    this.authenticator.authenticate(bearer).then(
+      (principal) => this.success(principal),
+      (error: Error) => this.error(error),
+    );
   }
 
   validate(payload: unknown): Promise<Principal> {

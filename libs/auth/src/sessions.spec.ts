@@ -4,7 +4,7 @@ import { type Credentials, CredentialsService } from '@devpocket/users';
 import { AuthApp } from '@testing/auth';
 import { ManualClock } from '@testing/kernel';
 import fc from 'fast-check';
-import { SessionAuthenticator } from './session-authenticator';
+import { CredentialAuthenticator } from './credential-authenticator';
 import { SessionsService } from './sessions.service';
 
 const DAYS = 24 * 3_600_000;
@@ -14,14 +14,14 @@ describe('sessions', () => {
   const clock = new ManualClock(Date.now());
   let auth: AuthApp;
   let sessions: SessionsService;
-  let authenticator: SessionAuthenticator;
+  let authenticator: CredentialAuthenticator;
   let account: Credentials;
   let userId: string;
 
   beforeAll(async () => {
     auth = await AuthApp.start({ clock });
     sessions = auth.app.get(SessionsService);
-    authenticator = auth.app.get(SessionAuthenticator);
+    authenticator = auth.app.get(CredentialAuthenticator);
     userId = (await auth.signUp('ada')).id;
     const found = await auth.app.get(CredentialsService).find(userId);
     if (!found) throw new Error('There is no account');

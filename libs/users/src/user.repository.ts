@@ -47,6 +47,7 @@ export class UserRepository {
         preferred_region: user.preferredRegion,
         password_hash: user.passwordHash,
         session_epoch: 0,
+        key_epoch: 0,
         ...(user.sole ? { sole: true } : {}),
         created_at: this.clock.now(),
         last_login: null,
@@ -107,7 +108,7 @@ export class UserRepository {
     }
   }
 
-  /** Deactivating begins a new session epoch in the same write. */
+  /** Deactivating begins new epochs of sessions and keys in the same write. */
   changeAccount(id: string, change: AccountChange & { readonly role?: Role }): Promise<User | null> {
     const set = {
       ...(change.plan === undefined ? {} : { subscription_plan: change.plan }),
@@ -115,7 +116,7 @@ export class UserRepository {
       ...(change.isActive === undefined ? {} : { is_active: change.isActive }),
       ...(change.isVerified === undefined ? {} : { is_verified: change.isVerified }),
     };
-    return this.change(id, set, change.isActive === false ? { session_epoch: 1 } : {});
+    return this.change(id, set, change.isActive === false ? { session_epoch: 1, key_epoch: 1 } : {});
   }
 
   /**
@@ -164,7 +165,12 @@ function takenBy(error: unknown): Taken | null {
 
 function toCredentials(record: UserRecord | null): Credentials | null {
   if (!record) return null;
-  return { user: toUser(record), passwordHash: record.password_hash, sessionEpoch: record.session_epoch };
+  return {
+    user: toUser(record),
+    passwordHash: record.password_hash,
+    sessionEpoch: record.session_epoch,
+    keyEpoch: record.key_epoch,
+  };
 }
 
 function toUser(record: UserRecord): User {

@@ -49,6 +49,9 @@ export class UserRecord {
   @Prop({ type: Number, required: true })
   session_epoch!: number;
 
+  @Prop({ type: Number, default: 0 })
+  key_epoch!: number;
+
   /** True for the account that holds the only place of a server that takes a single one; else left out. */
   @Prop({ type: Boolean })
   sole?: true;

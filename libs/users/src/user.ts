@@ -49,4 +49,6 @@ export interface Credentials {
   readonly passwordHash: string | null;
   /** A session begun in an earlier epoch has ended: one write ends them all. */
   readonly sessionEpoch: number;
+  /** The same for API keys. */
+  readonly keyEpoch: number;
 }
