@@ -31,6 +31,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'PUT /users/me': 'session',
   'POST /users/me/password': 'session',
   'GET /users/me/allowance': 'env:read',
+  'GET /users/me/audit': 'session',
   'GET /users': 'admin',
   'GET /users/:id': 'admin',
   'PATCH /users/:id': 'admin',
@@ -65,6 +66,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'DELETE /clusters/:id': 'admin',
   'GET /clusters/:id/health': 'admin',
 
+  'GET /admin/audit': 'admin',
   'GET /admin/orphans': 'admin',
   'DELETE /admin/orphans/:id': 'admin',
 };

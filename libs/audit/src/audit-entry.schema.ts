@@ -14,6 +14,10 @@ export class AuditRecord {
   @Prop({ type: String, default: null })
   actor!: string | null;
 
+  /** `accountOf` the entry. */
+  @Prop({ type: String, default: null })
+  account!: string | null;
+
   @Prop({ type: String, required: true })
   action!: string;
 
@@ -35,3 +39,5 @@ export class AuditRecord {
 
 export const AuditSchema = SchemaFactory.createForClass(AuditRecord);
 AuditSchema.index({ at: 1 }, { expireAfterSeconds: AUDIT_SECONDS });
+AuditSchema.index({ at: -1, _id: -1 });
+for (const field of ['account', 'actor', 'action', 'target']) AuditSchema.index({ [field]: 1, at: -1, _id: -1 });

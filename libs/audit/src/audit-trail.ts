@@ -1,6 +1,6 @@
-import { Clock } from '@devpocket/kernel';
+import { Clock, type Page, type PageRequest } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
-import { type AuditEntry } from './audit-entry';
+import { type AuditEntry, type AuditFilter, type KeptAuditEntry } from './audit-entry';
 import { AuditRepository } from './audit.repository';
 
 /** Who did what, kept 180 days. */
@@ -14,5 +14,10 @@ export class AuditTrail {
   /** Resolves once the entry is kept. */
   record(entry: AuditEntry): Promise<void> {
     return this.entries.append(entry, this.clock.now());
+  }
+
+  /** Newest first. */
+  search(filter: AuditFilter, page: PageRequest): Promise<Page<KeptAuditEntry>> {
+    return this.entries.search(filter, page);
   }
 }

@@ -284,3 +284,38 @@ describe('the registration gate', () => {
     }
   });
 });
+
+describe('the audit trail', () => {
+  const read = (token: string, path: string) => auth.call<Record<string, unknown>[]>('GET', path, { token });
+
+  it('shows everybody what concerns their account, and administrators all of it', async () => {
+    const [admin, user, other] = [await signUpAdmin(), await signUp(), await signUp()];
+    await auth.login(user.username, 'Wrong-1-password');
+    await auth.call('PATCH', `/users/${user.id}`, { token: admin.accessToken, body: { subscription_plan: 'starter' } });
+    const own = await read(user.accessToken, '/users/me/audit');
+    expect(own.body.map(({ actor, action, result }) => [actor, action, result])).toEqual([
+      [admin.id, 'user.changed', 'success'],
+      [null, 'session.started', 'failure'],
+      [user.id, 'session.started', 'success'],
+      [user.id, 'user.registered', 'success'],
+    ]);
+    expect(own.body[0]).toMatchObject({ target: `user:${user.id}`, details: { plan: 'starter' } });
+    expect(JSON.stringify((await read(other.accessToken, '/users/me/audit')).body)).not.toContain(user.id);
+
+    const query = `/admin/audit?action=user.changed&target=user:${user.id}&actor=${admin.id}&from=2026-01-01T00:00:00Z`;
+    expect((await read(admin.accessToken, query)).body).toEqual(own.body.slice(0, 1));
+    expect((await read(admin.accessToken, `${query}&to=2026-01-02T00:00:00Z`)).body).toEqual([]);
+    expect((await read(user.accessToken, query)).status).toBe(403);
+  });
+
+  it.each(['actor=me', 'action[$ne]=x', 'action=A', 'target=a%20b', 'from=today', 'to=2026-13-01T00:00:00Z', 'nothing=1'])(
+    'refuses the query %s',
+    async (query) => {
+      const admin = await signUpAdmin();
+      expect(await read(admin.accessToken, `/admin/audit?${query}`)).toMatchObject({
+        status: 422,
+        body: { code: 'validation_error' },
+      });
+    },
+  );
+});
