@@ -1,5 +1,6 @@
 import { isRecord } from '@devpocket/client';
 import { Installation } from '@devpocket/database';
+import { TemplatesService } from '@devpocket/templates';
 import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { TEST_IMAGE, TestCluster, testKubeConfig } from '@testing/runtime-kubernetes';
@@ -130,6 +131,30 @@ describe('environments in clusters, over HTTP and WebSocket', () => {
     await ask('DELETE', `/environments/${id}`);
     expect(await again.over).toBe(4410);
     await eventually(async () => (await cluster.left()).length === 0, LONGEST_MS);
+  });
+
+  it('of a template that asks for it cannot write to their image, only to /workspace and /tmp', async () => {
+    const text = `
+name: sealed
+display_name: Sealed
+category: system
+image: ${TEST_IMAGE}
+default_resources: { cpu: 500m, memory: 64Mi, storage: 64Mi }
+startup_commands: ['echo of the startup >/tmp/first && cp /tmp/first .']
+read_only_root: true
+`;
+    await api.running.app.get(TemplatesService).load([{ name: 'sealed.yaml', text }]);
+    const id = String((await ask('POST', '/environments', { name: 'sealed', template: 'sealed' })).id);
+    expect(await reach(id, 'running')).toMatchObject({ status_reason: null });
+    const shell = await shellOf(id);
+    const found = 'for at in / /home /usr/bin /workspace /tmp; do touch $at/x 2>&1 && echo "$at""=yes"; done; echo en""d\n';
+    type(shell, `awk '$2 == "/" {print "ro""ot=" $4}' /proc/mounts; cat first; ${found}`);
+    await hears(shell, 'end\r\n');
+    expect(heard(shell).match(/^\/\w*=yes/gm)).toEqual(['/workspace=yes', '/tmp=yes']);
+    expect(heard(shell)).toMatch(/Read-only file system/);
+    expect(heard(shell)).toMatch(/^root=ro\b/m);
+    expect(heard(shell)).toMatch(/^of the startup/m);
+    await remove(id);
   });
 
   it('of an image that is not there say so, and can be deleted', async () => {

@@ -29,6 +29,7 @@ export function fromRecord(record: EnvironmentRecord): Environment {
     image: record.image,
     defaultPort: record.default_port,
     startupCommands: record.startup_commands,
+    readOnlyRoot: record.read_only_root ?? false,
     resources: record.resources,
     limits: record.limits,
     templateVariables: record.template_variables,

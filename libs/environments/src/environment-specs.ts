@@ -25,7 +25,7 @@ export class EnvironmentSpecs {
       environmentVariables: { ...environment.templateVariables, ...environment.environmentVariables },
       startupCommands: environment.startupCommands,
       quota: await this.quotaOf(environment.userId),
-      readOnlyRoot: false,
+      readOnlyRoot: environment.readOnlyRoot,
       soleUser: await this.users.isSoleUser(),
     };
   }

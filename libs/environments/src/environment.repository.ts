@@ -154,6 +154,7 @@ export class EnvironmentRepository {
           image: fresh.image,
           default_port: fresh.defaultPort,
           startup_commands: [...fresh.startupCommands],
+          read_only_root: fresh.readOnlyRoot,
           resources: fresh.resources,
           limits: fresh.limits,
           template_variables: fresh.templateVariables,

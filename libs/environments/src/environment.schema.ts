@@ -30,6 +30,9 @@ export class EnvironmentRecord {
   @Prop({ type: [String], required: true })
   startup_commands!: string[];
 
+  @Prop({ type: Boolean, default: false })
+  read_only_root?: boolean;
+
   @Prop({ type: Object, required: true })
   resources!: Resources;
 

@@ -80,6 +80,7 @@ export interface Environment {
   readonly image: string;
   readonly defaultPort: number | null;
   readonly startupCommands: readonly string[];
+  readonly readOnlyRoot: boolean;
   readonly resources: Resources;
   readonly limits: ResourceLimits;
   readonly templateVariables: Readonly<Record<string, string>>;

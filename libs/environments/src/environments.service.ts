@@ -91,6 +91,7 @@ export class EnvironmentsService {
         image: this.imageOf(template, creation.image),
         defaultPort: template.defaultPort,
         startupCommands: template.startupCommands,
+        readOnlyRoot: template.readOnlyRoot,
         resources,
         limits,
         templateVariables: template.environmentVariables,

@@ -11,6 +11,7 @@ function template(part: Part): TemplateDefinition {
     defaultResources: RESOURCES,
     environmentVariables: {},
     startupCommands: [],
+    readOnlyRoot: false,
     status: 'active',
     iconUrl: null,
     documentationUrl: null,

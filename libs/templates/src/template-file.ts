@@ -23,6 +23,7 @@ const RULES = z.strictObject({
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a variable name'), z.string())
     .default({}),
   startup_commands: z.array(z.string().min(1).max(4096)).max(50).default([]),
+  read_only_root: z.boolean().default(false),
   status: z.enum(TEMPLATE_STATUSES).default('active'),
   icon_url: link,
   documentation_url: link,
@@ -66,6 +67,7 @@ function toDefinition(data: z.output<typeof RULES>): TemplateDefinition {
     defaultResources: data.default_resources,
     environmentVariables: data.environment_variables,
     startupCommands: data.startup_commands,
+    readOnlyRoot: data.read_only_root,
     status: data.status,
     iconUrl: data.icon_url,
     documentationUrl: data.documentation_url,

@@ -36,6 +36,9 @@ export class TemplateRecord {
   @Prop({ type: [String], required: true })
   startup_commands!: string[];
 
+  @Prop({ type: Boolean, default: false })
+  read_only_root?: boolean;
+
   @Prop({ type: Number, required: true })
   version!: number;
 

@@ -23,6 +23,8 @@ export interface TemplateDefinition {
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** Run once, at the first start of an environment. */
   readonly startupCommands: readonly string[];
+  /** The image's own files cannot be written to, on runtimes that can see to that. Clients are not told of it. */
+  readonly readOnlyRoot: boolean;
   readonly status: TemplateStatus;
   readonly iconUrl: string | null;
   readonly documentationUrl: string | null;

@@ -32,6 +32,9 @@ describe('a template file', () => {
       { name: 'zig', image: 'example.org/zig:1', status: 'active', tags: [] },
     ]);
     expect(parseTemplates(`${YAML}---\n${YAML}`, 'f.yaml')).toHaveLength(2);
+    expect(parseTemplates(`${YAML}read_only_root: true\n---\n${YAML}`, 'f.yaml').map(({ readOnlyRoot }) => readOnlyRoot)).toEqual(
+      [true, false],
+    );
   });
 
   it.each([
@@ -40,6 +43,7 @@ describe('a template file', () => {
     [YAML.replace('500m', '500x'), ['f.yaml[1].default_resources.cpu']],
     [`${YAML}environment_variables: { "1A": b }\n`, ['f.yaml[1].environment_variables.1A']],
     [`${YAML}images: x\n`, ['f.yaml[1]']],
+    [`${YAML}read_only_root: 1\n`, ['f.yaml[1].read_only_root']],
   ])('names what is wrong', (text, fields) => {
     expect(fieldsOf(text)).toEqual(fields);
   });
