@@ -6,10 +6,8 @@ import { type Place, type RuntimeDriver, RuntimeError, RuntimeRegistry } from '@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { isAlive } from './environment.machine';
 import { LookRepository } from './look.repository';
-import { END_AFTER_MS, type Orphan, REMOVE_AFTER_MS } from './orphan';
+import { END_AFTER_MS, type Orphan, REMOVE_AFTER_MS, SWEEP_MS } from './orphan';
 import { OrphanRepository } from './orphan.repository';
-
-const SWEEP_MS = 60_000;
 
 /**
  * Ends, and much later removes, what the runtimes hold of this installation's environments that there is no record of. (The
@@ -102,7 +100,8 @@ export class OrphanSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     const sighting = await driver.look(place);
     if (sighting.seen !== 'absent' && isAlive(sighting.seen)) {
       await driver.stop(place, { incarnation: sighting.incarnation, graceMs: 0, kill: true });
-    } else if (age >= REMOVE_AFTER_MS && orphanAutoDelete) {
+    } else if (orphanAutoDelete && (age >= REMOVE_AFTER_MS || sighting.seen === 'absent')) {
+      // Absent: without a volume the rest is nobody's work.
       this.logger.warn(told, 'Removing what belongs to no environment');
       await driver.destroy(place);
     }

@@ -16,6 +16,8 @@ export interface Orphan {
 }
 
 const DAY_MS = 86_400_000;
+/** What clusters hold beside pods and volumes is asked of them, and nobody waits for it. */
+export const SWEEP_MS = 15 * 60_000;
 /** Processes without a record end after this, seen at least twice. */
 export const END_AFTER_MS = 60_000;
 /** Volumes are somebody's work: a database restored from a backup, or a mistake with MONGODB_URL, can still be put right. */

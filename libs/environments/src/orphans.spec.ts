@@ -5,7 +5,7 @@ import { type EnvironmentSpec, type Held, type Sighting } from '@devpocket/runti
 import { EnvironmentsWorld, principal } from '@testing/environments';
 import { EnvironmentsService } from './environments.service';
 import { LifecycleService } from './lifecycle.service';
-import { END_AFTER_MS, REMOVE_AFTER_MS } from './orphan';
+import { END_AFTER_MS, REMOVE_AFTER_MS, SWEEP_MS } from './orphan';
 import { OrphanSweeper } from './orphan-sweeper';
 import { OrphansService } from './orphans.service';
 
@@ -138,5 +138,50 @@ describe('orphans', () => {
     world.driver.list = list;
     expect((await world.get(EnvironmentsService).get(user, id)).shown).toMatchObject({ status: 'stopped', reason: 'user' });
     expect(await listed()).toEqual([]);
+  });
+});
+
+describe('the sweep', () => {
+  let world: EnvironmentsWorld;
+  beforeAll(async () => (world = await EnvironmentsWorld.open()));
+  beforeEach(() => world.clear());
+  afterAll(() => world.close());
+
+  it('asks the runtimes every 15 minutes', async () => {
+    expect(SWEEP_MS).toBe(15 * 60_000);
+    let asked = 0;
+    const list = world.driver.list.bind(world.driver);
+    world.driver.list = () => {
+      asked += 1;
+      return Promise.resolve([]);
+    };
+    const sweeper = world.get(OrphanSweeper);
+    const swept = async (): Promise<number> => {
+      // Whatever the sweep has to ask the database was asked by then.
+      for (let round = 0; round < 20; round += 1) await world.database.connection.collection('orphans').findOne({});
+      return asked;
+    };
+    sweeper.onApplicationBootstrap();
+    expect(await swept()).toBe(1);
+    world.clock.push(SWEEP_MS - 1);
+    expect(await swept()).toBe(1);
+    world.clock.push(1 + 0.1 * SWEEP_MS);
+    expect(await swept()).toBe(2);
+    await sweeper.onModuleDestroy();
+    world.driver.list = list;
+  });
+
+  it('removes what has neither processes nor a volume when it was seen twice, but nothing of an environment that is there', async () => {
+    const { id } = await world.create(principal(), 'creating');
+    const install = await world.get(Installation).id();
+    const places = [id, newId()].map((environmentId) => ({ environmentId, userId: newId(), clusterId: null, install }));
+    const list = world.driver.list.bind(world.driver);
+    world.driver.list = () => Promise.resolve(places);
+    await world.get(OrphanSweeper).sweep();
+    expect(world.driver.acts).toEqual([]);
+    world.clock.push(END_AFTER_MS);
+    await world.get(OrphanSweeper).sweep();
+    world.driver.list = list;
+    expect(world.driver.acts).toEqual([`destroy ${places[1]?.environmentId}`]);
   });
 });

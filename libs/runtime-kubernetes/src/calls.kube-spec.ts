@@ -44,6 +44,8 @@ describe('calls of the API', () => {
     };
     expect(await count('stop', stop)).toBeLessThanOrEqual(8);
     expect(await count('idle, stopped', () => driver.look(one))).toBe(0);
+    // Of the cluster, however many environments there are.
+    expect(await count('sweep', () => driver.list())).toBe(3);
     const start = async (): Promise<void> => {
       await driver.start(cluster.spec(ONE, 2));
       await reach(driver, one, 'running');

@@ -17,6 +17,7 @@ import { WatchCache } from './watch-cache';
 const REOPEN_MS = 3_000;
 /** How long the end of a session waits for logs that are being saved. */
 const SAVE_MS = 5_000;
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** One cluster as this process sees it: its client, what is watched there, and the users' namespaces. */
 export class ClusterSession {
@@ -89,6 +90,19 @@ export class ClusterSession {
     if (fresh.every(Boolean)) return;
     const why = this.pods.error ?? this.claims.error ?? 'not listed yet';
     throw new RuntimeError('unreachable', `The cluster ${this.connection.name} does not answer: ${why}`);
+  }
+
+  /**
+   * Everything of environments: what the watches hold, and Secrets and Services, which nobody watches, without what is in them.
+   * @throws RuntimeError `unreachable`, ApiError
+   */
+  async objects(): Promise<readonly KubeObject[]> {
+    await this.untilFresh();
+    const query = { labelSelector: `${LABEL.install}=${this.install},${LABEL.environment}` };
+    const unwatched = await Promise.all(
+      ['secrets', 'services'].map((kind) => this.api.list<KubeObject>(`/api/v1/${kind}`, { query, accept: METADATA_ONLY })),
+    );
+    return [...this.claims.all(), ...this.pods.all(), ...unwatched.flatMap(({ items }) => items)];
   }
 
   /** @throws RuntimeError `unreachable` */

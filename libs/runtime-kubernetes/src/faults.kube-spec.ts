@@ -150,6 +150,24 @@ describe('what goes wrong in a cluster', () => {
     await destroyed();
   });
 
+  it('variables, port and log of what has neither pod nor volume any more are seen, and go', async () => {
+    await open();
+    const spec = cluster.spec(ID, 1, { defaultPort: 8080, environmentVariables: { A: 'b' } });
+    await driver.start(spec);
+    await reach(driver, place(), 'running');
+    await driver.stop(place(), { incarnation: 1, graceMs: 0, kill: true });
+    await reach(driver, place(), 'stopped');
+    const namespace = namespaceOf('faults', 'u');
+    await cluster.api.delete(pathOf('PersistentVolumeClaim', 'v1', namespace, `env-${ID}`));
+    await reach(driver, place(), 'absent');
+    const ours = async (): Promise<readonly string[]> => (await cluster.left()).filter((name) => name.includes(ID)).sort();
+    expect(await ours()).toEqual([`secrets env-${ID}`, `secrets env-${ID}-log-0`, `services env-${ID}`]);
+    expect(await driver.list()).toEqual([{ ...place(), install: 'faults' }]);
+    await driver.destroy(place());
+    expect(await ours()).toEqual([]);
+    expect(await driver.list()).toEqual([]);
+  });
+
   it('more than the quota is refused by name', async () => {
     await open();
     const resources = { cpuMillis: 100, memoryBytes: 32 * 2 ** 20, storageBytes: 2 ** 20 };

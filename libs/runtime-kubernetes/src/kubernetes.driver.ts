@@ -19,7 +19,6 @@ import { toRuntimeError } from './api-error';
 import { type ClusterSession } from './cluster-session';
 import { ClusterSessions, NO_CLUSTER } from './cluster-sessions';
 import { EnvironmentActs } from './environment-acts';
-import { type KubeObject } from './kube-objects';
 import { heldOf, incarnationOf } from './names';
 import { PodTerminals } from './pod-terminals';
 import { sightOf } from './sight';
@@ -104,17 +103,13 @@ export class KubernetesDriver extends RuntimeDriver {
     if (session) await this.acts.destroy(session, place);
   }
 
-  /**
-   * What the watches hold; of a cluster that does not answer, nothing. Namespaces that nothing is in go by the way, with what somebody
-   * else left behind in them.
-   */
+  /** Of a cluster that does not answer, nothing. Namespaces that nothing is in go by the way. */
   async list(): Promise<readonly Held[]> {
     const held = new Map<string, Held>();
     for (const session of await this.sessions.all()) {
       const { clusterId, name } = session.connection;
       try {
-        await session.untilFresh();
-        const objects: readonly KubeObject[] = [...session.claims.all(), ...session.pods.all()];
+        const objects = await session.objects();
         for (const object of objects) {
           const one = heldOf(object, clusterId);
           if (one) held.set(`${clusterId}/${one.environmentId}`, one);
