@@ -157,6 +157,23 @@ read_only_root: true
     await remove(id);
   });
 
+  it('whose volume the cluster refuses to grow say so, and go on with what they have', async () => {
+    const id = await create('small', { resources: { storage: '32Mi' } });
+    await reach(id, 'running');
+    const larger = await ask('PATCH', `/environments/${id}`, { resources: { storage: '64Mi' } });
+    expect(larger).toMatchObject({ restart_required: ['resources'], status_reason: null });
+    await act(id, 'stop', 'stopped');
+    await act(id, 'start', 'running');
+    const failed = {
+      status_reason: 'volume_failed',
+      status_message: expect.stringMatching(/^The volume could not grow: .*resize/) as string,
+    };
+    expect(await ask('GET', `/environments/${id}`)).toMatchObject(failed);
+    const events = (await owner.client.request('GET', `/environments/${id}/events`)) as readonly object[];
+    expect(events).toContainEqual(expect.objectContaining({ type: 'running', reason: 'volume_failed' }));
+    await remove(id);
+  });
+
   it('of an image that is not there say so, and can be deleted', async () => {
     const registry = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
     await once(registry, 'listening');

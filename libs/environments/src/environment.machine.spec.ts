@@ -120,6 +120,26 @@ describe('the status', () => {
   });
 });
 
+describe('what is shown of one that runs', () => {
+  it.each([
+    [null, undefined, null, null],
+    ['exit 3', null, 'startup_failed', 'exit 3'],
+    [null, 'too small', 'volume_failed', 'too small'],
+    ['exit 3', 'too small', 'startup_failed', 'exit 3; too small'],
+  ] as const)('tells what failed beside it: %s, %s', (startupFailed, volume, reason, message) => {
+    const sighting: Sighting = {
+      seen: 'running',
+      incarnation: 1,
+      startupFailed,
+      ...(volume === undefined ? {} : { volumeFailed: volume }),
+    };
+    const observed = observe(NOTHING_SEEN, sighting, wanted('running'));
+    expect(show(wanted('running'), observed)).toMatchObject({ status: 'running', phase: 'ready', reason, message });
+    const ended = observe(observed, { seen: 'stopped', incarnation: 1, reason: null, message: null }, wanted('stopped'));
+    expect(show(wanted('stopped'), ended)).toMatchObject({ status: 'stopped', reason: 'user', message: null });
+  });
+});
+
 describe('deadlines', () => {
   const now = new Date('2026-01-01T12:00:00Z');
   const at = (status: Environment['shown']['status'], age: number, progressAge = age, unreachable = false): Environment =>

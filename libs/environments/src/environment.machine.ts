@@ -94,6 +94,7 @@ export function observe(before: Observed, sighting: Sighting, wanted: Wanted): O
     begun: current && isAlive(sighting.seen) ? wanted.generation : before.begun,
     ranOnce: before.ranOnce || running,
     startupFailed: running ? sighting.startupFailed : null,
+    volumeFailed: running ? (sighting.volumeFailed ?? null) : null,
     unreachableSince: null,
     overdue: null,
   };
@@ -135,9 +136,10 @@ export function show(wanted: Wanted, observed: Observed): Shown {
     case 'starting':
       return { ...base, phase: observed.phase, progress: observed.progress, ...trouble };
     case 'running': {
-      const startup =
-        observed.startupFailed === null ? null : { reason: 'startup_failed' as const, message: observed.startupFailed };
-      return { ...base, phase: 'ready', progress: 100, ...startup, ...trouble };
+      const { startupFailed, volumeFailed } = observed;
+      const reason = startupFailed ? 'startup_failed' : volumeFailed ? 'volume_failed' : null;
+      const message = [startupFailed, volumeFailed].filter(Boolean).join('; ') || null;
+      return { ...base, phase: 'ready', progress: 100, reason, message, ...trouble };
     }
     case 'stopping':
     case 'deleting':
@@ -177,6 +179,7 @@ export const NOTHING_SEEN: Observed = {
   ranOnce: false,
   failure: null,
   startupFailed: null,
+  volumeFailed: null,
   unreachableSince: null,
   overdue: null,
 };

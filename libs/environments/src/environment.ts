@@ -36,6 +36,8 @@ export interface Observed {
   readonly failure: Failure | null;
   /** The message of a startup command that failed, while it runs. */
   readonly startupFailed: string | null;
+  /** Why its volume is smaller than it should be, while it runs. */
+  readonly volumeFailed: string | null;
   /** When the runtime stopped answering; null while it answers. */
   readonly unreachableSince: Date | null;
   /** A deadline of stop or delete has passed; it is being retried. */

@@ -149,15 +149,15 @@ export class EnvironmentActs {
   private async applyClaim(session: ClusterSession, spec: EnvironmentSpec): Promise<Claim> {
     const { api, install, connection } = session;
     const existing = await this.claimOf(session, spec);
-    const apply = (grow: boolean): Promise<Claim> =>
-      this.patiently(() => api.apply<Claim>(claim(spec, install, connection.options, existing, grow)));
+    const apply = (notGrown: string | null): Promise<Claim> =>
+      this.patiently(() => api.apply<Claim>(claim(spec, install, connection.options, existing, notGrown)));
     try {
-      return await apply(true);
+      return await apply(null);
     } catch (error) {
       const refused = error instanceof ApiError && (error.status === 403 || error.status === 422);
       if (!existing || !refused) throw error;
-      // The class cannot grow volumes (or the quota is full): the environment starts with the volume that it has.
-      return apply(false);
+      // The class cannot grow volumes (or the quota is full): it starts with the volume that it has, says so, and the next start asks again.
+      return apply(error.message);
     }
   }
 

@@ -83,7 +83,11 @@ export interface Claim extends KubeObject {
     readonly storageClassName?: string;
     readonly resources?: { readonly requests?: { readonly storage?: string } };
   };
-  readonly status?: { readonly phase?: 'Pending' | 'Bound' | 'Lost'; readonly conditions?: readonly Condition[] };
+  readonly status?: {
+    readonly phase?: 'Pending' | 'Bound' | 'Lost';
+    readonly capacity?: { readonly storage?: string };
+    readonly conditions?: readonly Condition[];
+  };
 }
 
 export interface KubeEvent extends KubeObject {

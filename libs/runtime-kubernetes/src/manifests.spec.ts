@@ -185,12 +185,17 @@ describe('what stands beside the pod', () => {
   });
 
   it.each([
-    ['stays as large as it is', '10Gi', true, '10Gi'],
-    ['grows', '1Gi', true, '5368709120'],
-    ['keeps its size where it cannot grow', '1Gi', false, '1Gi'],
-  ])('is a claim that %s', (_what, had, grow, storage) => {
+    ['stays as large as it is', '10Gi', null, '10Gi'],
+    ['grows', '1Gi', null, '5368709120'],
+    ['keeps its size where it cannot grow, and says why', '1Gi', 'refused', '1Gi'],
+  ])('is a claim that %s', (_what, had, notGrown, storage) => {
     const existing = { spec: { storageClassName: 'old', resources: { requests: { storage: had } } } };
-    expect(claim(SPEC, INSTALL, { ...DEFAULT_OPTIONS, storageClass: 'fast' }, existing, grow).spec).toEqual({
+    const made = claim(SPEC, INSTALL, { ...DEFAULT_OPTIONS, storageClass: 'fast' }, existing, notGrown);
+    expect(made.metadata.annotations).toEqual({
+      'devpocket.io/incarnation': '3',
+      ...(notGrown === null ? {} : { 'devpocket.io/not-grown': notGrown }),
+    });
+    expect(made.spec).toEqual({
       accessModes: ['ReadWriteOnce'],
       resources: { requests: { storage } },
       storageClassName: 'old',

@@ -1,6 +1,6 @@
 import { type ClusterOptions, type EnvironmentSpec } from '@devpocket/runtime';
 import { type Claim, type Manifest } from './kube-objects';
-import { baseName, CONTAINER, LABEL, labelsOf, namespaceOf, podName, STARTUP_CONTAINER } from './names';
+import { baseName, CONTAINER, LABEL, labelsOf, namespaceOf, NOT_GROWN, podName, STARTUP_CONTAINER } from './names';
 import { EPHEMERAL_LIMIT, EPHEMERAL_REQUEST, SERVICE_ACCOUNT } from './namespace-manifests';
 import { FIRST_PROCESS, STARTUP_PROCESS, STATE_PATH, WORKSPACE_PATH } from './pod-scripts';
 import { bytesOf } from './quantity';
@@ -13,17 +13,17 @@ const NODE_LOST_SECONDS = 60;
 
 /**
  * The volume. Of one that exists, class and size stay as they are where they cannot change; the size grows when asked to.
- * @param grow false: keep the size, since the class refused to grow it
+ * @param notGrown why it keeps the size that it has
  */
 export function claim(
   spec: EnvironmentSpec,
   install: string,
   options: ClusterOptions,
   existing: Claim | null,
-  grow = true,
+  notGrown: string | null = null,
 ): Manifest {
   const had = existing?.spec?.resources?.requests?.storage;
-  const storage = had !== undefined && (!grow || bytesOf(had) >= spec.resources.storageBytes) ? had : null;
+  const storage = had !== undefined && (notGrown !== null || bytesOf(had) >= spec.resources.storageBytes) ? had : null;
   const storageClassName = existing ? existing.spec?.storageClassName : (options.storageClass ?? undefined);
   return {
     apiVersion: 'v1',
@@ -32,7 +32,10 @@ export function claim(
       name: baseName(spec.environmentId),
       namespace: namespaceOf(install, spec.userId),
       labels: labelsOf(spec, install),
-      annotations: { [LABEL.incarnation]: String(spec.incarnation) },
+      annotations: {
+        [LABEL.incarnation]: String(spec.incarnation),
+        ...(notGrown === null ? {} : { [NOT_GROWN]: notGrown }),
+      },
     },
     spec: {
       accessModes: ['ReadWriteOnce'],

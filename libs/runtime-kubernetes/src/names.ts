@@ -15,6 +15,9 @@ export const LABEL = {
  */
 export const STARTUP_DONE = 'devpocket.io/startup';
 
+/** On the claim of a volume that was refused to grow: why. */
+export const NOT_GROWN = 'devpocket.io/not-grown';
+
 /** The container that shells run in, and the one that runs the startup commands before it. */
 export const CONTAINER = 'environment';
 export const STARTUP_CONTAINER = 'startup';

@@ -139,16 +139,45 @@ describe('what is seen of a pod that starts', () => {
 
 describe('what is seen of a pod that runs', () => {
   it('is that, with what went wrong in its startup commands', () => {
-    expect(seen({ pods: [pod(RUNNING)] })).toEqual({ seen: 'running', incarnation: 3, startupFailed: null });
+    const running = { seen: 'running', incarnation: 3, startupFailed: null, volumeFailed: null };
+    expect(seen({ pods: [pod(RUNNING)] })).toEqual(running);
     const said = { exitCode: 0, reason: 'Completed', message: 'A startup command ended with code 3: exit 3' };
     const first = { ...RUNNING, initContainerStatuses: [startup({ terminated: said })] };
-    expect(seen({ pods: [pod(first)] })).toEqual({ seen: 'running', incarnation: 3, startupFailed: said.message });
+    expect(seen({ pods: [pod(first)] })).toEqual({ ...running, startupFailed: said.message });
     expect(seen({ pods: [pod(RUNNING)], claim: claim('Bound', { 'devpocket.io/startup': said.message }) })).toMatchObject({
       startupFailed: said.message,
     });
     expect(seen({ pods: [pod(RUNNING)], claim: claim('Bound', { 'devpocket.io/startup': '' }) })).toMatchObject({
       startupFailed: null,
     });
+  });
+
+  const resizing = (type: string, message: string): object => ({ conditions: [{ type, status: 'True', message }] });
+  const RESTART = 'Waiting for user to (re-)start a pod to finish file system resize of volume on node.';
+  it.each<[string, object, Record<string, string>, KubeEvent[], number, string | null]>([
+    ['as large as asked for', { capacity: { storage: '2Gi' } }, {}, [], 300, null],
+    ['growing', resizing('Resizing', ''), {}, [], 5, null],
+    ['growing for long', resizing('Resizing', ''), {}, [], 60, 'The volume has not grown yet: nothing has told why'],
+    ['waiting', resizing('FileSystemResizePending', RESTART), {}, [], 60, `The volume has not grown yet: ${RESTART}`],
+    [
+      'refused by the driver',
+      resizing('Resizing', ''),
+      {},
+      [event('VolumeResizeFailed', 'rpc error: no space', 2, 'PersistentVolumeClaim')],
+      5,
+      'The volume has not grown: rpc error: no space',
+    ],
+    ['refused by the node', {}, {}, [event('FileSystemResizeFailed', 'no tool')], 5, 'The volume has not grown: no tool'],
+    ['refused', { capacity: { storage: '2Gi' } }, { 'devpocket.io/not-grown': 'why' }, [], 5, 'The volume could not grow: why'],
+  ])('tells of a volume that is %s', (_what, status, annotations, events, age, volumeFailed) => {
+    const bound = claim('Bound', annotations);
+    const of: Claim = {
+      ...bound,
+      spec: { resources: { requests: { storage: '2Gi' } } },
+      status: { ...bound.status, capacity: { storage: '1Gi' }, ...status },
+    };
+    const pods = [pod(RUNNING, { creationTimestamp: ago(age) })];
+    expect(seen({ pods, claim: of, events })).toMatchObject({ seen: 'running', volumeFailed });
   });
 
   it('counts the newest incarnation, also while an older one ends', () => {

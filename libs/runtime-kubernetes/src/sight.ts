@@ -1,6 +1,7 @@
 import { type Phase, type Sighting, type StatusReason } from '@devpocket/runtime';
 import { type Claim, type ContainerStatus, type KubeEvent, type Pod } from './kube-objects';
-import { incarnationOf, STARTUP_CONTAINER, STARTUP_DONE } from './names';
+import { incarnationOf, NOT_GROWN, STARTUP_CONTAINER, STARTUP_DONE } from './names';
+import { bytesOf } from './quantity';
 
 /** What the API shows of one environment. */
 export interface Traces {
@@ -43,7 +44,10 @@ export function sightOf({ pods, claim, events }: Traces, now: Date): Sighting {
   if (pod.metadata?.deletionTimestamp !== undefined) return { seen: 'stopping', incarnation };
   const trouble = ended(pod) ?? blocked(pod, claim, events, now);
   if (trouble) return { seen: 'failed', incarnation, ...trouble };
-  if (mainOf(pod)?.state?.running) return { seen: 'running', incarnation, startupFailed: startupFailure(pod, claim) };
+  if (mainOf(pod)?.state?.running) {
+    const volumeFailed = claim && growthFailure(claim, events, ageOf(pod, now));
+    return { seen: 'running', incarnation, startupFailed: startupFailure(pod, claim), volumeFailed };
+  }
   const phase = phaseOf(pod, claim, events);
   return { seen: 'starting', incarnation, phase, progress: PROGRESS[phase] };
 }
@@ -63,6 +67,19 @@ export function startupOf(pod: Pod): ContainerStatus | null {
 
 function startupFailure(pod: Pod, claim: Claim | null): string | null {
   return startupOf(pod)?.state?.terminated?.message || claim?.metadata?.annotations?.[STARTUP_DONE] || null;
+}
+
+/** Why the volume is smaller than it should be. What the class does not refuse at once is done by others, later or never. */
+function growthFailure({ metadata, spec, status }: Claim, events: readonly KubeEvent[], age: number): string | null {
+  const refused = metadata?.annotations?.[NOT_GROWN];
+  if (refused !== undefined) return `The volume could not grow: ${refused}`;
+  const capacity = status?.capacity?.storage;
+  if (capacity === undefined || bytesOf(capacity) >= bytesOf(spec?.resources?.requests?.storage)) return null;
+  const failed = lastEvent(events, /ResizeFailed$/)?.message;
+  if (failed !== undefined) return `The volume has not grown: ${failed}`;
+  if (age < GRACE_MS.volume) return null;
+  const pending = status?.conditions?.find(({ type, status: is }) => type.includes('Resiz') && is === 'True');
+  return `The volume has not grown yet: ${pending?.message || 'nothing has told why'}`;
 }
 
 function phaseOf(pod: Pod, claim: Claim | null, events: readonly KubeEvent[]): Phase {
@@ -126,6 +143,10 @@ function nodeLost(pod: Pod, now: Date): Trouble | null {
   return { reason: 'node_lost', message: status?.message ?? 'The node that it ran on does not answer', retryable: true };
 }
 
+function ageOf({ metadata }: Pod, now: Date): number {
+  return now.getTime() - Date.parse(metadata?.creationTimestamp ?? now.toISOString());
+}
+
 /** How long ago a pod that was told to end should have ended; negative: it has time yet. */
 function overdueMs(pod: Pod, now: Date): number {
   const { deletionTimestamp } = pod.metadata ?? {};
@@ -134,7 +155,7 @@ function overdueMs(pod: Pod, now: Date): number {
 
 /** It waits for something that does not come. */
 function blocked(pod: Pod, claim: Claim | null, events: readonly KubeEvent[], now: Date): Trouble | null {
-  const age = now.getTime() - Date.parse(pod.metadata?.creationTimestamp ?? now.toISOString());
+  const age = ageOf(pod, now);
   return waitsForNode(pod, claim, events, age) ?? waitsForImage(pod, events, age) ?? waitsForMount(pod, events, now, age);
 }
 

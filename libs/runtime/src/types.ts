@@ -92,7 +92,13 @@ export type Sighting =
       readonly message: string | null;
     }
   | { readonly seen: 'starting'; readonly incarnation: number; readonly phase: Phase; readonly progress: number }
-  | { readonly seen: 'running'; readonly incarnation: number; readonly startupFailed: string | null }
+  | {
+      readonly seen: 'running';
+      readonly incarnation: number;
+      readonly startupFailed: string | null;
+      /** Why its volume is smaller than it should be. */
+      readonly volumeFailed?: string | null;
+    }
   | { readonly seen: 'stopping'; readonly incarnation: number }
   /** It will not become running by itself. */
   | {
