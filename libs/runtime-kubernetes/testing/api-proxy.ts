@@ -13,8 +13,8 @@ export interface ApiCall {
   readonly url: string;
 }
 
-/** What becomes of a call: it is passed on; it never arrives; it takes effect and its answer is lost. */
-export type Fate = 'pass' | 'lose_call' | 'lose_answer';
+/** What becomes of a call: it is passed on; it never arrives; it takes effect and its answer is lost; it is answered with 422. */
+export type Fate = 'pass' | 'lose_call' | 'lose_answer' | 'refuse';
 
 /** Stands between a driver and the API: counts every call, loses some, and can be gone altogether. */
 export class ApiProxy {
@@ -89,6 +89,12 @@ export class ApiProxy {
     const fate = this.note(request);
     if (fate === 'lose_call') {
       request.socket.destroy();
+      return;
+    }
+    if (fate === 'refuse') {
+      request.resume();
+      response.writeHead(422, { 'content-type': 'application/json' });
+      response.end('{"kind":"Status","code":422,"reason":"Invalid","message":"refused"}');
       return;
     }
     const sent = await this.forward(request);

@@ -1,0 +1,40 @@
+import { type ApiCall, type ApiProxy, type Fate, TestCluster } from '../testing';
+import { type KubernetesDriver } from './kubernetes.driver';
+
+const ID = '0123456789abcdef0000ac01';
+
+describe('a pod that the API refuses to make', () => {
+  let cluster: TestCluster;
+  let proxy: ApiProxy;
+  let driver: KubernetesDriver;
+  beforeAll(async () => {
+    cluster = await TestCluster.open('acts');
+    proxy = await cluster.proxied();
+    driver = await cluster.driver();
+  });
+  afterAll(async () => {
+    await driver.close({ keepTerminals: false });
+    await proxy.stop();
+    await cluster.close();
+  });
+
+  it.each<[string, Fate, string, string]>([
+    ['is refused for good only when it is not there', 'pass', 'invalid', 'refused'],
+    ['leaves nothing known when the API does not say whether it is there', 'lose_call', 'unreachable', 'socket hang up'],
+  ])('%s', async (_what, fateOfRead, kind, message) => {
+    const isPod = ({ url }: ApiCall): boolean => url.includes(`/pods/env-${ID}-1`);
+    let refused = false;
+    proxy.fate = (call) => {
+      if (!isPod(call)) return 'pass';
+      if (call.method === 'GET') return refused ? fateOfRead : 'pass';
+      refused = true;
+      return 'refuse';
+    };
+    await expect(driver.start(cluster.spec(ID, 1))).rejects.toMatchObject({
+      kind,
+      message: expect.stringContaining(message) as string,
+    });
+    expect(refused).toBe(true);
+    proxy.fate = () => 'pass';
+  });
+});
