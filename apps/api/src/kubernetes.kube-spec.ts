@@ -177,11 +177,14 @@ read_only_root: true
   it('of an image that is not there say so, and can be deleted', async () => {
     const registry = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
     await once(registry, 'listening');
-    const image = `127.0.0.1:${(registry.address() as AddressInfo).port}/none:1`;
-    const id = await create('absent', { image });
-    expect(await reach(id, 'error')).toMatchObject({ status_reason: 'image_not_found', retryable: false });
-    await remove(id);
-    registry.close();
+    try {
+      const image = `127.0.0.1:${(registry.address() as AddressInfo).port}/none:1`;
+      const id = await create('absent', { image });
+      expect(await reach(id, 'error')).toMatchObject({ status_reason: 'image_not_found', retryable: false });
+      await remove(id);
+    } finally {
+      registry.close();
+    }
   });
 
   it('whose pod is deleted behind our back are lost for now, and start again with their volume', async () => {

@@ -9,9 +9,12 @@ import { CONTAINER, namespaceOf } from './names';
 const ONE = '0123456789abcdef0000ca01';
 const TWO = '0123456789abcdef0000ca02';
 
+let cluster: TestCluster;
+afterEach(() => cluster.close());
+
 describe('calls of the API', () => {
   it('are few for an act, and none for an environment that idles', async () => {
-    const cluster = await TestCluster.open('calls');
+    cluster = await TestCluster.open('calls');
     const proxy = await cluster.proxied();
     const driver = await cluster.driver();
     const counted: Record<string, readonly string[]> = {};
@@ -59,13 +62,10 @@ describe('calls of the API', () => {
     expect(await count('delete, the last of its user', () => destroy(two))).toBeLessThanOrEqual(9);
     while ((await cluster.left()).length > 0) await delay(100);
     process.stdout.write(`${inspect(counted, { depth: 3, maxArrayLength: null, breakLength: 150 })}\n`);
-    await driver.close({ keepTerminals: false });
-    await proxy.stop();
-    await cluster.close();
   });
 
   it('that are refused tell nothing of our keys', async () => {
-    const cluster = await TestCluster.open('keys');
+    cluster = await TestCluster.open('keys');
     const driver = await cluster.driver();
     const key = config().users[0]?.user['client-key-data'] ?? '';
     expect(key.length).toBeGreaterThan(100);
@@ -81,14 +81,12 @@ describe('calls of the API', () => {
     const told = inspect([errors, cluster.told], { depth: Infinity, showHidden: true });
     const pem = Buffer.from(key, 'base64').toString('utf8');
     expect([told.includes(key), told.includes('PRIVATE KEY'), told.includes(pem.slice(40, 80))]).toEqual([false, false, false]);
-    await driver.close({ keepTerminals: false });
-    await cluster.close();
   });
 });
 
 describe('a cluster', () => {
   it('is measured', async () => {
-    const cluster = await TestCluster.open('measure');
+    cluster = await TestCluster.open('measure');
     const [connection] = cluster.clusters.connections;
     if (!connection) throw new Error('none');
     const inspector = new KubernetesInspector();
@@ -107,7 +105,6 @@ describe('a cluster', () => {
     const nowhere = { ...connection, endpoint: 'https://127.0.0.1:1' };
     await expect(inspector.measure(nowhere, AbortSignal.timeout(10_000))).rejects.toMatchObject({ kind: 'unreachable' });
     expect(connection.clusterId).toBe(TEST_CLUSTER);
-    await cluster.close();
   });
 });
 

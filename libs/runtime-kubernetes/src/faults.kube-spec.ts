@@ -34,10 +34,7 @@ describe('what goes wrong in a cluster', () => {
     cluster = await TestCluster.open('faults', options);
     driver = await cluster.driver();
   };
-  afterEach(async () => {
-    await driver.close({ keepTerminals: false });
-    await cluster.close();
-  });
+  afterEach(() => cluster.close());
   const place = () => cluster.place(ID);
   /** Every end can be deleted. */
   const destroyed = async (): Promise<void> => {
@@ -52,11 +49,14 @@ describe('what goes wrong in a cluster', () => {
   ])('an image of a registry that answers %i', async (status, expected) => {
     await open();
     const server = await registry(status);
-    const image = `127.0.0.1:${(server.address() as AddressInfo).port}/nope:1`;
-    await driver.start(cluster.spec(ID, 1, { image }));
-    expect(await reach(driver, place(), 'failed', { within: 60_000 })).toMatchObject(expected);
-    await destroyed();
-    server.close();
+    try {
+      const image = `127.0.0.1:${(server.address() as AddressInfo).port}/nope:1`;
+      await driver.start(cluster.spec(ID, 1, { image }));
+      expect(await reach(driver, place(), 'failed', { within: 60_000 })).toMatchObject(expected);
+      await destroyed();
+    } finally {
+      server.close();
+    }
   });
 
   it('a node selector that no node has', async () => {
@@ -182,8 +182,11 @@ describe('what goes wrong in a cluster', () => {
 });
 
 describe('a cluster that does not answer', () => {
+  let cluster: TestCluster;
+  afterEach(() => cluster.close());
+
   it('changes no status, and is seen again without a restart', async () => {
-    const cluster = await TestCluster.open('unreachable');
+    cluster = await TestCluster.open('unreachable');
     const proxy = await cluster.proxied();
     const driver = await cluster.driver();
     const place = cluster.place(ID);
@@ -225,13 +228,10 @@ describe('a cluster that does not answer', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(seen.filter((one) => one !== 'running')).toEqual(['stopping', 'stopped'].slice(seen.includes('stopping') ? 0 : 1));
-    await driver.close({ keepTerminals: false });
-    await proxy.stop();
-    await cluster.close();
   });
 
   it('may be cut off between any two calls of a create or a delete: it is made whole or nothing is left', async () => {
-    const cluster = await TestCluster.open('cutoff');
+    cluster = await TestCluster.open('cutoff');
     const proxy = await cluster.proxied();
     const isWrite = ({ method }: { readonly method: string }): boolean => method !== 'GET';
     const spec = cluster.spec(ID, 1, { defaultPort: 8080, environmentVariables: { A: 'b' } });
@@ -267,8 +267,5 @@ describe('a cluster that does not answer', () => {
     }
     const sweeper = await cluster.driver();
     expect(await sweeper.list()).toEqual([]);
-    await sweeper.close({ keepTerminals: false });
-    await proxy.stop();
-    await cluster.close();
   }, 600_000);
 });

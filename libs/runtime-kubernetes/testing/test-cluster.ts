@@ -67,6 +67,8 @@ export function testConnection(options: Partial<ClusterOptions> = {}, kubeConfig
 export class TestCluster {
   readonly clusters: ListedClusters;
   readonly told: string[] = [];
+  private readonly drivers: KubernetesDriver[] = [];
+  private readonly proxies: ApiProxy[] = [];
 
   private constructor(
     readonly api: ApiClient,
@@ -84,6 +86,7 @@ export class TestCluster {
   /** From here on drivers go through a proxy. */
   async proxied(): Promise<ApiProxy> {
     const proxy = await ApiProxy.open(this.api.credentials);
+    this.proxies.push(proxy);
     const [connection] = this.clusters.connections;
     if (connection) this.clusters.connections[0] = { ...connection, revision: 2, kubeConfig: proxy.kubeConfig };
     return proxy;
@@ -142,6 +145,7 @@ export class TestCluster {
       terminalBufferBytes: 1_048_576,
       log: { info: tell, warn: tell, error: tell },
     });
+    this.drivers.push(driver);
     await driver.open();
     return driver;
   }
@@ -152,8 +156,10 @@ export class TestCluster {
       .then(({ items }) => items);
   }
 
-  /** Removes everything of this installation and waits until it has gone. */
+  /** Ends what was opened here, removes everything of this installation and waits until it has gone. */
   async close(): Promise<void> {
+    for (const driver of this.drivers) await driver.close({ keepTerminals: false });
+    for (const proxy of this.proxies) await proxy.stop();
     for (const { metadata } of await this.namespaces()) {
       await this.api.delete(pathOf('Pod', 'v1', metadata?.name ?? ''), { graceSeconds: 0 });
       await this.api.delete(pathOf('Namespace', 'v1', null, metadata?.name ?? ''));
