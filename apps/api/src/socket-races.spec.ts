@@ -156,6 +156,19 @@ describe('sockets that come and go at the wrong moment', () => {
     release();
   });
 
+  it('sees the end of a shell that nobody takes the output of, when its environment stops', async () => {
+    const deaf = connect('&ack=1');
+    const { session_id: session } = await said(deaf, 'welcome');
+    for (let print = 0; print < 2; print += 1) driver.print(id, String(session), Buffer.alloc(1_048_576, 'x'));
+    expect(await alive()).toHaveLength(1);
+    await user.client.request('POST', `/environments/${id}/stop`);
+    await eventually(async () => (await alive()).length === 0);
+    deaf.socket.terminate();
+    await deaf.over;
+    await user.client.request('POST', `/environments/${id}/start`);
+    await eventually(async () => (await user.client.environment(id)).status === 'running');
+  });
+
   it('turns away who knocks while it stops', async () => {
     const server: Server = api.running.app.getHttpServer();
     const knocked = once(server, 'upgrade');

@@ -9,6 +9,8 @@ import {
 } from '../src';
 
 const KEPT_BYTES = 1_048_576;
+/** Taken in of a paused shell, so that its end can come behind it. */
+const WINDOW_BYTES = 65_536;
 
 /**
  * A shell in memory: echoes what is typed with CR LF line ends and knows `echo X`, `seq N`, `stty size`, `write FILE X`, `cat FILE`
@@ -27,6 +29,8 @@ export class FakeTerminal {
   /** Printed while paused: the program's, not yet the terminal's. */
   private blocked: Buffer[] = [];
   private exit: TerminalExit | null = null;
+  /** Its end, behind more output than the window takes. */
+  private pending: TerminalExit | null = null;
   private readonly ended: Promise<TerminalExit>;
   private settle: (exit: TerminalExit) => void = () => undefined;
   private endedAt: Date | null = null;
@@ -81,6 +85,7 @@ export class FakeTerminal {
         const { blocked } = this;
         this.blocked = [];
         for (const chunk of blocked) this.print(chunk);
+        if (this.pending) this.end(this.pending);
       },
       write: (bytes, mark) => this.write(bytes, mark),
       resize: (to) => {
@@ -115,8 +120,12 @@ export class FakeTerminal {
 
   end(exit: TerminalExit): void {
     if (this.exit) return;
-    this.paused = false;
     const { blocked } = this;
+    if (this.paused && Buffer.concat(blocked).length > WINDOW_BYTES) {
+      this.pending ??= exit;
+      return;
+    }
+    this.paused = false;
     this.blocked = [];
     for (const chunk of blocked) this.print(chunk);
     this.exit = exit;

@@ -288,6 +288,24 @@ describe('a session', () => {
     for (let chunk = 0; chunk < 40; chunk += 1) terminal.print(Buffer.alloc(4096, 'x'));
   }
 
+  it.each<[string, (session: TerminalSession) => unknown]>([
+    ['its environment ends', (session) => session.release()],
+    ['it is killed', (session) => session.kill()],
+  ])('is not kept from its end by a client that does not read: %s', async (_what, end) => {
+    const { clock, terminal, session, attach } = world();
+    const deaf = new Phone();
+    attach(deaf, { acks: true });
+    flood(terminal);
+    await advance(clock, 100);
+    expect(terminal.record().position).toBeLessThan(40 * 4096);
+    await end(session);
+    terminal.end({ code: null, signal: 'SIGHUP', reason: 'environment_stopped' });
+    for (let second = 0; second < 6; second += 1) await advance(clock, 1_000);
+    expect(session.alive).toBe(false);
+    expect([deaf.of('exit').length, deaf.of('gap').length > 0]).toEqual([1, true]);
+    expect(deaf.closed).not.toBeNull();
+  });
+
   it('drains a shell whose stalled controller left later than it stalled', async () => {
     const { clock, terminal, session, attach } = world();
     const slow = new Phone();

@@ -49,6 +49,7 @@ export class TerminalSession {
   private readonly marks: InputMarks;
   private readonly size: SharedSize;
   private paused = false;
+  private released = false;
   private watched = false;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
@@ -228,7 +229,14 @@ export class TerminalSession {
   }
 
   kill(): Promise<void> {
+    this.release();
     return this.channel.kill();
+  }
+
+  /** It is about to end: nobody holds back what is before its end any more. Who is behind may lose what is not kept. */
+  release(): void {
+    this.released = true;
+    this.balance();
   }
 
   /** The server leaves; where the runtime can, the shell stays. */
@@ -260,7 +268,7 @@ export class TerminalSession {
 
   private throttle(): boolean {
     const { controller, absent } = this;
-    if (this.exit) return false;
+    if (this.exit || this.released) return false;
     const behind = (confirmed: number): boolean => this.ring.end - confirmed >= this.bufferBytes / 2;
     if (!controller) return absent !== null && this.clock.millis() < absent.until && behind(absent.confirmed);
     if (!behind(controller.confirmed)) return false;

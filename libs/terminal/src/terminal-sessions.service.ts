@@ -75,7 +75,10 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
         status_message: message,
         status_version: statusVersion,
       };
-      for (const session of this.of(event.environmentId)) session.tell(told);
+      for (const session of this.of(event.environmentId)) {
+        session.tell(told);
+        if (status !== 'running') session.release();
+      }
     });
   }
 
