@@ -3,7 +3,7 @@ import { Installation } from '@devpocket/database';
 import { TemplatesService } from '@devpocket/templates';
 import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
-import { TEST_IMAGE, TestCluster, testKubeConfig } from '@testing/runtime-kubernetes';
+import { serverKubeConfig, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo } from 'node:net';
@@ -37,7 +37,7 @@ describe('environments in clusters, over HTTP and WebSocket', () => {
     cluster = await TestCluster.open(await api.running.app.get(Installation).id());
     // The same cluster twice, as two of them.
     for (const region of ['us-east', 'eu-central']) {
-      const kube_config = Buffer.from(testKubeConfig()).toString('base64');
+      const kube_config = Buffer.from(serverKubeConfig()).toString('base64');
       const added = await ask('POST', '/clusters', { name: `of-${region}`, region, kube_config, is_default: true });
       clusterOf[region] = String(added.id);
     }

@@ -65,7 +65,8 @@ describe('calls of the API', () => {
   });
 
   it('that are refused tell nothing of our keys', async () => {
-    cluster = await TestCluster.open('keys');
+    // With a key of a client's own, which accounts of pods have not.
+    cluster = await TestCluster.open('keys', {}, testKubeConfig());
     const driver = await cluster.driver();
     const key = config().users[0]?.user['client-key-data'] ?? '';
     expect(key.length).toBeGreaterThan(100);

@@ -21,6 +21,8 @@ export class ApiProxy {
   readonly calls: ApiCall[] = [];
   /** Decides on each call. */
   fate: (call: ApiCall) => Fate = () => 'pass';
+  /** Hears of each answer of the API. */
+  onAnswer: (call: ApiCall, status: number) => void = () => undefined;
   private readonly sockets = new Set<Socket>();
   private port = 0;
 
@@ -49,7 +51,7 @@ export class ApiProxy {
   get kubeConfig(): string {
     return JSON.stringify({
       'current-context': 'proxy',
-      contexts: [{ name: 'proxy', context: { cluster: 'proxy', user: 'proxy' } }],
+      contexts: [{ name: 'proxy', context: { cluster: 'proxy', user: 'proxy', namespace: this.upstream.namespace } }],
       clusters: [
         {
           name: 'proxy',
@@ -86,7 +88,8 @@ export class ApiProxy {
   }
 
   private async pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const fate = this.note(request);
+    const call = this.note(request);
+    const fate = this.fate(call);
     if (fate === 'lose_call') {
       request.socket.destroy();
       return;
@@ -101,6 +104,7 @@ export class ApiProxy {
     response.on('close', () => sent.destroy());
     sent.on('error', () => request.socket.destroy());
     sent.on('response', (answer) => {
+      this.onAnswer(call, answer.statusCode ?? 0);
       if (fate === 'lose_answer') {
         request.socket.destroy();
         return;
@@ -114,12 +118,13 @@ export class ApiProxy {
   }
 
   private async upgrade(request: IncomingMessage, socket: Socket): Promise<void> {
-    this.note(request);
+    const call = this.note(request);
     const sent = await this.forward(request);
     const head = (answer: IncomingMessage): string => {
       const headers = Array.from({ length: answer.rawHeaders.length / 2 }, (_, at) =>
         [answer.rawHeaders[2 * at], answer.rawHeaders[2 * at + 1]].join(': '),
       );
+      this.onAnswer(call, answer.statusCode ?? 0);
       return [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}`, ...headers, '', ''].join('\r\n');
     };
     sent.on('error', () => socket.destroy());
@@ -139,10 +144,10 @@ export class ApiProxy {
     sent.end();
   }
 
-  private note({ method = '', url = '' }: IncomingMessage): Fate {
+  private note({ method = '', url = '' }: IncomingMessage): ApiCall {
     const call = { method, url };
     this.calls.push(call);
-    return this.fate(call);
+    return call;
   }
 
   private async forward(request: IncomingMessage): Promise<ReturnType<typeof httpsRequest>> {

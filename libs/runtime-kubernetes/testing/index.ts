@@ -1,2 +1,3 @@
 export * from './api-proxy';
+export * from './api-rights';
 export * from './test-cluster';

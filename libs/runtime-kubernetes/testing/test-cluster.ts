@@ -46,13 +46,20 @@ export class ListedClusters extends ClusterDirectory {
   }
 }
 
+/** Of the administrator, who looks behind drivers and acts behind their backs. */
 export function testKubeConfig(): string {
   const file = process.env.KUBECONFIG;
   if (!file) throw new Error('KUBECONFIG names no cluster to test on');
   return readFileSync(file, 'utf8');
 }
 
-export function testConnection(options: Partial<ClusterOptions> = {}, kubeConfig = testKubeConfig()): ClusterConnection {
+/** For drivers: of an account with the rights that a server is given, where whoever runs the suites made one (`scripts/jest`). */
+export function serverKubeConfig(): string {
+  const file = process.env.DEVPOCKET_TEST_SERVER_KUBECONFIG;
+  return file ? readFileSync(file, 'utf8') : testKubeConfig();
+}
+
+export function testConnection(options: Partial<ClusterOptions> = {}, kubeConfig = serverKubeConfig()): ClusterConnection {
   return {
     clusterId: TEST_CLUSTER,
     name: 'test',
@@ -61,6 +68,11 @@ export function testConnection(options: Partial<ClusterOptions> = {}, kubeConfig
     endpoint: null,
     options: { ...OPTIONS, ...options },
   };
+}
+
+/** A proxy whose clients are the account of this kubeconfig, whoever they are. */
+export async function openProxy(kubeConfig: string): Promise<ApiProxy> {
+  return ApiProxy.open(await readCredentials(testConnection({}, kubeConfig)));
 }
 
 /** A driver on the real cluster, and the cluster itself to look behind it. */
@@ -78,17 +90,22 @@ export class TestCluster {
     this.clusters = new ListedClusters([connection]);
   }
 
-  static async open(install: string, options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
-    const api = new ApiClient(await readCredentials(testConnection()));
-    return new TestCluster(api, install, testConnection(options));
+  /** @param kubeConfig of the account that drivers are */
+  static async open(
+    install: string,
+    options: Partial<ClusterOptions> = {},
+    kubeConfig = serverKubeConfig(),
+  ): Promise<TestCluster> {
+    const api = new ApiClient(await readCredentials(testConnection({}, testKubeConfig())));
+    return new TestCluster(api, install, testConnection(options, kubeConfig));
   }
 
   /** From here on drivers go through a proxy. */
   async proxied(): Promise<ApiProxy> {
-    const proxy = await ApiProxy.open(this.api.credentials);
+    const [connection = testConnection()] = this.clusters.connections;
+    const proxy = await openProxy(connection.kubeConfig ?? '');
     this.proxies.push(proxy);
-    const [connection] = this.clusters.connections;
-    if (connection) this.clusters.connections[0] = { ...connection, revision: 2, kubeConfig: proxy.kubeConfig };
+    this.clusters.connections[0] = { ...connection, revision: 2, kubeConfig: proxy.kubeConfig };
     return proxy;
   }
 
