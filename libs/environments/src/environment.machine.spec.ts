@@ -66,6 +66,11 @@ describe('the status', () => {
     expect(show(wanted('running', 2), { ...NOTHING_SEEN, ranOnce: true }).status).toBe('starting');
   });
 
+  it('is stopping while somebody else ends what should run', () => {
+    const ending = observe(begun(1, { seen: 'running', ranOnce: true }), { seen: 'stopping', incarnation: 1 }, wanted('running'));
+    expect(show(wanted('running'), ending)).toMatchObject({ status: 'stopping', reason: null });
+  });
+
   it('is stopping after a stop during a start, until a look has shown that nothing runs', () => {
     const stop = withWish({ wanted: wanted('running'), observed: NOTHING_SEEN }, wanted('stopped'));
     expect(stop.shown.status).toBe('stopping');

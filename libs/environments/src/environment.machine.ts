@@ -143,10 +143,15 @@ export function show(wanted: Wanted, observed: Observed): Shown {
     }
     case 'stopping':
     case 'deleting':
-      return { ...base, reason: observed.overdue ?? wanted.why, ...trouble };
+      return { ...base, reason: observed.overdue ?? (isEndedByOthers(wanted, observed) ? null : wanted.why), ...trouble };
     case 'stopped':
       return { ...base, reason: wanted.why, ...lost, ...trouble };
   }
+}
+
+/** What should run is on its way out. */
+function isEndedByOthers({ desired, generation }: Wanted, { seen, incarnation }: Observed): boolean {
+  return desired === 'running' && seen === 'stopping' && incarnation === generation;
 }
 
 function statusOf(wanted: Wanted, observed: Observed): Status {
@@ -159,7 +164,7 @@ function statusOf(wanted: Wanted, observed: Observed): Status {
     case 'stopped':
       return alive ? 'stopping' : 'stopped';
     case 'running':
-      if (alive && observed.incarnation !== wanted.generation) return 'stopping';
+      if (alive && (observed.incarnation !== wanted.generation || isEndedByOthers(wanted, observed))) return 'stopping';
       if (observed.seen === 'running') return 'running';
       return observed.ranOnce ? 'starting' : 'creating';
   }
