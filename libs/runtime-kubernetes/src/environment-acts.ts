@@ -87,10 +87,10 @@ export class EnvironmentActs {
         api.delete(pathOf('Secret', 'v1', namespace), { query }),
         api.delete(pathOf('Service', 'v1', namespace, name)),
       ]);
-      // The claim goes last: by it the rest is found again when this is cut off.
+      // The claim goes last: by it the rest is found again when this is cut off, the namespace that goes with it included.
+      if (await namespaces.isLast(place)) await namespaces.remove(namespace);
       const left = await api.delete<Claim>(pathOf('PersistentVolumeClaim', 'v1', namespace, name));
       if (left) session.claims.take(left);
-      if (await namespaces.isLast(place)) await namespaces.remove(namespace);
       this.remember(place.environmentId, now);
     } catch (error) {
       throw toRuntimeError(error);
