@@ -12,6 +12,8 @@ class FakeApi {
   version = 1;
   /** While set, calls fail with it. */
   down: Error | null = null;
+  /** While set, watches fail with what it makes. */
+  blind: (() => Error) | null = null;
   lists = 0;
   readonly watches: { readonly from: string; readonly stream: PassThrough }[] = [];
 
@@ -22,7 +24,8 @@ class FakeApi {
   }
 
   stream(_path: string, { query, signal }: CallOptions = {}): Promise<IncomingMessage> {
-    if (this.down) return Promise.reject(this.down);
+    const refusal = this.down ?? this.blind?.();
+    if (refusal) return Promise.reject(refusal);
     const stream = new PassThrough();
     signal?.addEventListener('abort', () => stream.destroy());
     this.watches.push({ from: String(query?.resourceVersion), stream });
@@ -129,6 +132,16 @@ describe('a watched list', () => {
     api.down = null;
     await until(() => cache.fresh);
     expect(cache.error).toBeNull();
+  });
+
+  it('is never fresh by turns where it may list and not watch', async () => {
+    const seen: boolean[] = [];
+    api.blind = () => (seen.push(cache.fresh), new ApiError(403, 'cannot watch'));
+    api.watch.end();
+    await until(() => seen.length === 4);
+    expect([seen, cache.error]).toEqual([[true, false, false, false], 'cannot watch']);
+    api.blind = null;
+    await until(() => cache.fresh);
   });
 
   it('takes what we wrote at once, and no older event undoes it', async () => {

@@ -151,10 +151,8 @@ export class WatchCache<T extends KubeObject> {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        if (version === null) {
-          version = await this.list(signal);
-          this.setFresh(true);
-        }
+        // A list alone is old in a moment: where watching is refused it would be fresh and not, by turns.
+        version ??= await this.list(signal);
         const began = this.clock.millis();
         version = await this.watch(version, signal);
         failures = 0;
