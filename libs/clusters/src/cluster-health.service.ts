@@ -72,7 +72,7 @@ export class ClusterHealthService {
       return { clusterId: id, at: this.clock.now(), error: null, reading: { responseTimeMs, nodeCount, available } };
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
-      if (cluster.reachable !== false) this.logger.warn({ cluster_id: id }, `The cluster does not answer: ${error.message}`);
+      if (cluster.reachable !== false) this.logger.warn({ cluster_id: id }, `The cluster is unhealthy: ${error.message}`);
       await this.clusters.recordCapacity(id, null);
       return { clusterId: id, at: this.clock.now(), error: error.message, reading: null };
     }

@@ -48,6 +48,11 @@ export class ApiClient {
     return this.call<T>('GET', path, options);
   }
 
+  /** For what is asked by being made, and kept by nobody. */
+  create<T>(path: string, body: unknown, options: CallOptions = {}): Promise<T> {
+    return this.call<T>('POST', path, { ...options, body });
+  }
+
   /** Makes the object, or changes the fields that are named here; the answer is the object as it stands. */
   apply<T extends KubeObject>(manifest: Manifest, options: CallOptions = {}): Promise<T> {
     const { kind, apiVersion, metadata } = manifest;

@@ -5,6 +5,15 @@ import { readCredentials } from './credentials';
 import { checkKubeConfig } from './kubeconfig';
 import { type KubeNode, type Pod } from './kube-objects';
 import { bytesOf, millisOf } from './quantity';
+import { missingRights, type Rule } from './rights';
+
+const RULES_PATH = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+const NO_NAMESPACE = 'devpocket-no-namespace';
+const EVERYTHING: readonly Rule[] = [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }];
+
+interface RulesReview {
+  readonly status: { readonly incomplete?: boolean; readonly resourceRules: readonly Rule[] };
+}
 
 /** Judges kubeconfigs, and measures clusters by a few calls over a connection of its own. */
 export class KubernetesInspector extends ClusterInspector {
@@ -16,7 +25,9 @@ export class KubernetesInspector extends ClusterInspector {
     const api = new ApiClient(await readCredentials(connection));
     try {
       const version = await api.get<{ readonly gitVersion: string }>('/version', { signal });
-      // The second call: the first also opens the connection.
+      const missing = missingRights(await rulesOf(api, signal));
+      if (missing.length > 0) throw new RuntimeError('refused', `The account lacks rights: ${missing.join('; ')}`);
+      // Not the first call, which also opens the connection.
       const began = performance.now();
       const nodes = await api.list<KubeNode>('/api/v1/nodes', { signal });
       const responseTimeMs = Math.round((performance.now() - began) * 10) / 10;
@@ -29,6 +40,14 @@ export class KubernetesInspector extends ClusterInspector {
       api.close();
     }
   }
+}
+
+/** What the account may do in all namespaces: asked of one that nothing is granted for alone. */
+async function rulesOf(api: ApiClient, signal: AbortSignal): Promise<readonly Rule[]> {
+  const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace: NO_NAMESPACE } };
+  const { status } = await api.create<RulesReview>(RULES_PATH, review, { signal });
+  // Some authorizers cannot list: then whatever is refused is told of when it is.
+  return status.incomplete ? EVERYTHING : status.resourceRules;
 }
 
 /** What nodes that take pods have, and what is asked for on them. */
