@@ -235,7 +235,7 @@ function notRunning({ status }: LocatedEnvironment): DomainError {
 }
 
 function unavailable(error: unknown): unknown {
-  return error instanceof RuntimeError
-    ? new DomainError('unavailable', 'unavailable', 'The runtime does not answer; try again', { cause: error })
-    : error;
+  if (!(error instanceof RuntimeError)) return error;
+  const why = error.kind === 'refused' ? `The runtime refuses: ${error.message}` : 'The runtime does not answer; try again';
+  return new DomainError('unavailable', 'unavailable', why, { cause: error });
 }
