@@ -81,9 +81,9 @@ export async function startServer(settings: Settings, made: Runtimes): Promise<R
 function reservations({ auth, sharedState }: Settings): readonly string[] {
   const inMemory = 'REDIS_URL is set, but this version keeps limits and tickets in memory: run one replica only';
   return [
-    auth.verifiesEmail
-      ? 'SMTP_URL is set, but this version sends no mail: an administrator has to verify each account'
-      : 'SMTP_URL is not set: accounts count as verified at once',
+    ...(auth.verifiesEmail
+      ? []
+      : ['SMTP_URL is not set: accounts count as verified at once, and mails are written to DATA_DIR/mail']),
     ...(sharedState.redisUrl === null ? [] : [inMemory]),
   ];
 }

@@ -1,6 +1,5 @@
 import { type Principal } from '@devpocket/access';
 import { AuditTrail } from '@devpocket/audit';
-import { AuthSettings } from '@devpocket/config';
 import { type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import {
@@ -17,6 +16,7 @@ import {
 } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { accountLocked, sessionRevoked, wrongPassword } from './auth.errors';
+import { EmailService } from './email.service';
 import { LockoutService } from './lockout.service';
 import { PasswordHasher } from './password-hasher';
 import { SessionsService } from './sessions.service';
@@ -31,7 +31,7 @@ export class AccountService {
     private readonly lockout: LockoutService,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
-    private readonly settings: AuthSettings,
+    private readonly emails: EmailService,
   ) {}
 
   /**
@@ -58,16 +58,9 @@ export class AccountService {
       const message = 'is needed to change the email address';
       throw DomainError.invalid({ field: 'current_password', code: 'required', message });
     }
-    if (this.settings.verifiesEmail) {
-      throw new DomainError(
-        'unavailable',
-        'unavailable',
-        'Changing the address needs mail, which this version does not send yet',
-      );
-    }
     await this.verifiedBy(currentPassword, caller.userId);
-    const after = await this.users.changeProfile(caller.userId, { ...rest, email });
-    await this.record(caller.userId, 'user.email_changed', caller.userId, origin);
+    const after = await this.emails.change(before, email, rest);
+    await this.record(caller.userId, 'user.email_changed', caller.userId, origin, { in_force: after.email === email });
     return after;
   }
 

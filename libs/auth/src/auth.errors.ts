@@ -10,6 +10,9 @@ export const sessionRevoked = (): DomainError => unauthenticated('session_revoke
 export const refreshReused = (): DomainError =>
   unauthenticated('refresh_reused', 'This refresh token was used before; its session has been ended for safety');
 
+export const mailTokenInvalid = (): DomainError =>
+  new DomainError('invalid_state', 'token_invalid', 'This code is not valid: it was used, has expired, or never was one');
+
 const LOCKED = 'Account is temporarily locked due to too many failed attempts';
 
 /** 401 at sign-in, 403 where somebody is signed in already. */

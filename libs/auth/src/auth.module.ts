@@ -4,6 +4,7 @@ import { AuthSettings } from '@devpocket/config';
 import { UsersModule } from '@devpocket/users';
 import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
+import { MailModule } from '@devpocket/mail';
 import { MongooseModule } from '@nestjs/mongoose';
 import { AccessTokens } from './access-tokens';
 import { AccountController } from './account.controller';
@@ -15,10 +16,18 @@ import { ApiKeysController } from './api-keys.controller';
 import { ApiKeysService } from './api-keys.service';
 import { AuthController } from './auth.controller';
 import { BearerStrategy } from './bearer.strategy';
+import { DeviceRecord, DeviceSchema } from './device.schema';
+import { Devices } from './devices';
+import { EmailController } from './email.controller';
+import { EmailService } from './email.service';
+import { LetterWriter } from './letter-writer';
 import { LockoutRepository } from './lockout.repository';
 import { LockoutRecord, LockoutSchema } from './lockout.schema';
 import { LockoutService } from './lockout.service';
+import { MailTokenRecord, MailTokenSchema } from './mail-token.schema';
+import { MailTokens } from './mail-tokens';
 import { PasswordHasher } from './password-hasher';
+import { PasswordResetService } from './password-reset.service';
 import { RefreshTokens } from './refresh-tokens';
 import { AdmissionRepository } from './admission.repository';
 import { RegistrationGate } from './registration-gate';
@@ -37,6 +46,7 @@ import { TokenPairs } from './token-pairs';
   imports: [
     UsersModule,
     AuditModule,
+    MailModule,
     JwtModule.registerAsync({
       inject: [AuthSettings],
       useFactory: (settings: AuthSettings) => ({
@@ -50,9 +60,11 @@ import { TokenPairs } from './token-pairs';
       { name: SessionRecord.name, schema: SessionSchema },
       { name: LockoutRecord.name, schema: LockoutSchema },
       { name: ApiKeyRecord.name, schema: ApiKeySchema },
+      { name: MailTokenRecord.name, schema: MailTokenSchema },
+      { name: DeviceRecord.name, schema: DeviceSchema },
     ]),
   ],
-  controllers: [AuthController, ApiKeysController, AccountController],
+  controllers: [AuthController, EmailController, ApiKeysController, AccountController],
   providers: [
     AuthKeys,
     AccessTokens,
@@ -73,6 +85,11 @@ import { TokenPairs } from './token-pairs';
     RegistrationGate,
     RegistrationService,
     SignInService,
+    MailTokens,
+    LetterWriter,
+    Devices,
+    EmailService,
+    PasswordResetService,
     AccountService,
   ],
   exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService],

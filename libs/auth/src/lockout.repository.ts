@@ -41,9 +41,12 @@ export class LockoutRepository {
     await this.rows.updateOne({ _id: id, round, taken: { $gt: 0 } }, { $inc: { taken: -1 } });
   }
 
-  async markWrong(id: string, round: string): Promise<boolean> {
-    const result = await this.rows.updateOne({ _id: id, round }, { $inc: { wrong: 1 } });
-    return result.matchedCount === 1;
+  /** @returns how many are wrong now; null when the row has ended */
+  async markWrong(id: string, round: string): Promise<number | null> {
+    const record = await this.rows
+      .findOneAndUpdate({ _id: id, round }, { $inc: { wrong: 1 } }, { returnDocument: 'after' })
+      .lean();
+    return record?.wrong ?? null;
   }
 
   async remove(id: string, round: string): Promise<void> {

@@ -1,9 +1,10 @@
 import { Clock } from '@devpocket/kernel';
+import { MailOutbox } from '@devpocket/mail';
 import { nameKey } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { AuthKeys } from './auth-keys';
-import { decideAttempt } from './lockout.policy';
+import { decideAttempt, MAX_WRONG } from './lockout.policy';
 import { LockoutRepository } from './lockout.repository';
 
 /** Whose attempts are counted together: an account under all its names, or a name that no account has. */
@@ -19,6 +20,7 @@ export class LockoutService {
   constructor(
     private readonly rows: LockoutRepository,
     private readonly keys: AuthKeys,
+    private readonly outbox: MailOutbox,
     private readonly clock: Clock,
   ) {}
 
@@ -32,7 +34,7 @@ export class LockoutService {
       throw error;
     });
     if (right) await this.rows.remove(id, round);
-    else await this.count(id, round);
+    else if ((await this.count(id, round)) === MAX_WRONG) await this.tell(subject);
     return right ? 'right' : 'wrong';
   }
 
@@ -67,11 +69,17 @@ export class LockoutService {
     }
   }
 
-  /** A wrong password whose row was cleared meanwhile begins the next row. */
-  private async count(id: string, round: string): Promise<void> {
-    if (await this.rows.markWrong(id, round)) return;
+  /** A wrong password whose row was cleared meanwhile begins the next row. @returns how many are wrong now */
+  private async count(id: string, round: string): Promise<number | null> {
+    const wrong = await this.rows.markWrong(id, round);
+    if (wrong !== null) return wrong;
     const next = await this.take(id);
-    if (next !== null) await this.rows.markWrong(id, next);
+    return next === null ? null : this.rows.markWrong(id, next);
+  }
+
+  /** Also of an unknown name, of which nothing comes: it must not take less work. */
+  private tell(subject: LockoutSubject): Promise<void> {
+    return this.outbox.put('locked', 'userId' in subject ? { user: subject.userId } : {});
   }
 
   private idOf(subject: LockoutSubject): string {

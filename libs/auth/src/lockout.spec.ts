@@ -1,5 +1,6 @@
 import { type Clock, SystemClock } from '@devpocket/kernel';
 import { testSettings } from '@testing/config';
+import { testOutbox } from '@testing/mail';
 import { openTestDatabase, type TestDatabase } from '@testing/database';
 import { ManualClock } from '@testing/kernel';
 import fc from 'fast-check';
@@ -48,7 +49,7 @@ describe('LockoutService', () => {
   afterAll(() => database.close());
 
   const service = (clock: Clock = new SystemClock()): LockoutService =>
-    new LockoutService(new LockoutRepository(model), keys, clock);
+    new LockoutService(new LockoutRepository(model), keys, testOutbox(database.connection, clock), clock);
   const count = (outcomes: readonly AttemptOutcome[]): Record<AttemptOutcome, number> => ({
     right: outcomes.filter((outcome) => outcome === 'right').length,
     wrong: outcomes.filter((outcome) => outcome === 'wrong').length,

@@ -2,6 +2,7 @@ import { AuditTrail } from '@devpocket/audit';
 import { AuthSettings } from '@devpocket/config';
 import { NO_ORIGIN, type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
+import { MailOutbox } from '@devpocket/mail';
 import {
   CredentialsService,
   EMAIL_RULES,
@@ -34,6 +35,7 @@ export class RegistrationService {
     private readonly hasher: PasswordHasher,
     private readonly gate: RegistrationGate,
     private readonly audit: AuditTrail,
+    private readonly outbox: MailOutbox,
     private readonly settings: AuthSettings,
   ) {}
 
@@ -65,6 +67,7 @@ export class RegistrationService {
       isVerified: !this.settings.verifiesEmail,
       sole,
     });
+    if (this.settings.verifiesEmail) await this.outbox.put('verify', { user: user.id, email: user.email });
     const { ip, requestId } = origin;
     await this.audit.record({
       actor: user.id,

@@ -4,6 +4,7 @@ import { Clock } from '@devpocket/kernel';
 import { type Credentials, CredentialsService } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { accountLocked, invalidCredentials } from './auth.errors';
+import { Devices } from './devices';
 import { LockoutService } from './lockout.service';
 import { PasswordHasher } from './password-hasher';
 import { SessionsService } from './sessions.service';
@@ -17,6 +18,7 @@ export class SignInService {
     private readonly hasher: PasswordHasher,
     private readonly lockout: LockoutService,
     private readonly sessions: SessionsService,
+    private readonly devices: Devices,
     private readonly audit: AuditTrail,
     private readonly clock: Clock,
   ) {}
@@ -41,6 +43,7 @@ export class SignInService {
     if (this.hasher.isOutdated(hash)) await this.accounts.rehash(id, hash, await this.hasher.hash(password));
     const pair = await this.sessions.open(account, origin);
     await this.accounts.recordLogin(id, this.clock.now());
+    await this.devices.signedIn(id, origin);
     await this.record(account, null, origin);
     return pair;
   }

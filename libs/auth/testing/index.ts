@@ -10,7 +10,9 @@ import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { testSettings } from '@testing/config';
 import { openTestDatabase, type TestDatabase } from '@testing/database';
 import { type Connection } from 'mongoose';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AuthModule } from '../src';
 
 export interface AuthAppOptions {
@@ -58,7 +60,7 @@ export class AuthApp {
 
   static async start({ clock = new SystemClock(), env = {}, beside }: AuthAppOptions = {}): Promise<AuthApp> {
     const database = beside?.database ?? (await openTestDatabase());
-    const settings = beside?.settings ?? testSettings({ DATA_DIR: tmpdir(), ...env });
+    const settings = beside?.settings ?? testSettings({ ...env, DATA_DIR: mkdtempSync(join(tmpdir(), 'devpocket-auth-')) });
     const module: DynamicModule = {
       module: AuthTestModule,
       imports: [
@@ -123,7 +125,9 @@ export class AuthApp {
 
   async close(): Promise<void> {
     await this.app.close();
-    if (this.ownsDatabase) await this.database.close();
+    if (!this.ownsDatabase) return;
+    await this.database.close();
+    rmSync(this.settings.mail.dataDir, { recursive: true, force: true });
   }
 }
 

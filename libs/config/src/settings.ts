@@ -60,6 +60,15 @@ export abstract class AuthSettings {
   abstract readonly verifiesEmail: boolean;
 }
 
+export abstract class MailSettings {
+  /** With credentials; null: mails are written into the data folder. */
+  abstract readonly smtpUrl: string | null;
+  abstract readonly from: string;
+  abstract readonly dataDir: string;
+  /** Where links in mails lead; null: mails have codes alone. */
+  abstract readonly publicUrl: string | null;
+}
+
 export abstract class EncryptionSettings {
   /** 32 bytes, AES-256-GCM. */
   abstract readonly encryptionKey: Buffer;
@@ -115,6 +124,7 @@ export interface Settings {
   readonly log: LogSettings;
   readonly database: DatabaseSettings;
   readonly sharedState: SharedStateSettings;
+  readonly mail: MailSettings;
   readonly auth: AuthSettings;
   readonly encryption: EncryptionSettings;
   readonly clusters: ClusterSettings;
@@ -205,6 +215,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       bcryptRounds: v.BCRYPT_ROUNDS,
       verifiesEmail: v.SMTP_URL !== undefined,
     },
+    mail: { smtpUrl: v.SMTP_URL ?? null, from: v.MAIL_FROM, dataDir, publicUrl: v.PUBLIC_URL?.replace(/\/+$/, '') ?? null },
     encryption: { encryptionKey: keys.encryptionKey, oldEncryptionKeys: v.ENCRYPTION_KEYS_OLD },
     clusters: {
       allowInsecure: v.ALLOW_INSECURE_CLUSTERS,

@@ -41,6 +41,26 @@ export class CredentialsService {
     return this.users.rehash(id, verifiedHash, hash);
   }
 
+  /**
+   * @param email that has been proven to be the receiver's
+   * @returns null when it is not the account's any more, or the account is deactivated
+   */
+  resetPassword(id: string, email: string, hash: string): Promise<Credentials | null> {
+    return this.users.resetPassword(id, email, hash);
+  }
+
+  /** The address becomes the account's once it is proven. */
+  setPendingEmail(id: string, email: string): Promise<void> {
+    return this.users.setPendingEmail(id, email);
+  }
+
+  /** @returns null when it is no address of the account @throws DomainError `email_taken` when another account has it by now */
+  async proveEmail(id: string, email: string): Promise<User | null> {
+    const proven = await this.users.proveEmail(id, email);
+    if (typeof proven === 'string') throw refusal(proven);
+    return proven;
+  }
+
   recordLogin(id: string, at: Date): Promise<void> {
     return this.users.recordLogin(id, at);
   }

@@ -41,6 +41,8 @@ export class UserRepository {
         full_name: user.fullName,
         is_active: true,
         is_verified: user.isVerified,
+        email_proven: false,
+        pending_email: null,
         avatar_url: null,
         subscription_plan: 'free',
         role: 'user',
@@ -97,7 +99,9 @@ export class UserRepository {
     const set = {
       ...(change.fullName === undefined ? {} : { full_name: change.fullName }),
       ...(change.preferredRegion === undefined ? {} : { preferred_region: change.preferredRegion }),
-      ...(change.email === undefined ? {} : { email: change.email, email_key: nameKey(change.email) }),
+      ...(change.email === undefined
+        ? {}
+        : { email: change.email, email_key: nameKey(change.email), email_proven: false, pending_email: null }),
     };
     try {
       return await this.change(id, set);
@@ -132,6 +136,49 @@ export class UserRepository {
       )
       .lean();
     return record?.session_epoch ?? null;
+  }
+
+  /**
+   * A password for who has proven the address by mail. New epochs of sessions and keys begin in the same write, and a change of address
+   * that waits is off. False when the address is not the account's any more.
+   */
+  async resetPassword(id: string, email: string, hash: string): Promise<Credentials | null> {
+    const proven = { password_hash: hash, is_verified: true, email_proven: true, pending_email: null };
+    const record = await this.users
+      .findOneAndUpdate(
+        { _id: id, email_key: nameKey(email), is_active: true },
+        { $set: proven, $inc: { session_epoch: 1, key_epoch: 1 } },
+        { returnDocument: 'after' },
+      )
+      .lean();
+    return toCredentials(record);
+  }
+
+  async setPendingEmail(id: string, email: string): Promise<void> {
+    await this.users.updateOne({ _id: id }, { $set: { pending_email: email } });
+  }
+
+  /** The account's own address was proven, or the one that waited, which thereby becomes its own. Null: it is neither. */
+  async proveEmail(id: string, email: string): Promise<User | Taken | null> {
+    const proven = { is_verified: true, email_proven: true };
+    try {
+      const own = await this.users
+        .findOneAndUpdate({ _id: id, email_key: nameKey(email) }, { $set: proven }, { returnDocument: 'after' })
+        .lean();
+      if (own) return toUser(own);
+      const changed = await this.users
+        .findOneAndUpdate(
+          { _id: id, pending_email: email },
+          { $set: { ...proven, email, email_key: nameKey(email), pending_email: null } },
+          { returnDocument: 'after' },
+        )
+        .lean();
+      return changed && toUser(changed);
+    } catch (error) {
+      const taken = takenBy(error);
+      if (!taken) throw error;
+      return taken;
+    }
   }
 
   /** Keeps the password and stores it under another cost. */
@@ -170,6 +217,7 @@ function toCredentials(record: UserRecord | null): Credentials | null {
     passwordHash: record.password_hash,
     sessionEpoch: record.session_epoch,
     keyEpoch: record.key_epoch,
+    pendingEmail: record.pending_email,
   };
 }
 

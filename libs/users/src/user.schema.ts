@@ -29,6 +29,14 @@ export class UserRecord {
   @Prop({ type: Boolean, required: true })
   is_verified!: boolean;
 
+  /** Somebody read a mail sent to the address: more than `is_verified`, which is given without mail too. */
+  @Prop({ type: Boolean, default: false })
+  email_proven!: boolean;
+
+  /** An address that becomes the account's once it is proven. */
+  @Prop({ type: String, default: null })
+  pending_email!: string | null;
+
   @Prop({ type: String, default: null })
   avatar_url!: string | null;
 

@@ -51,4 +51,6 @@ export interface Credentials {
   readonly sessionEpoch: number;
   /** The same for API keys. */
   readonly keyEpoch: number;
+  /** An address that becomes the account's once it is proven. */
+  readonly pendingEmail: string | null;
 }

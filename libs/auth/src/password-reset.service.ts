@@ -1,0 +1,52 @@
+import { AuditTrail } from '@devpocket/audit';
+import { type RequestOrigin } from '@devpocket/http';
+import { DomainError } from '@devpocket/kernel';
+import { MailOutbox } from '@devpocket/mail';
+import { CredentialsService, PASSWORD_RULES, textFaults } from '@devpocket/users';
+import { Injectable } from '@nestjs/common';
+import { mailTokenInvalid } from './auth.errors';
+import { LockoutService } from './lockout.service';
+import { MailTokens } from './mail-tokens';
+import { PasswordHasher } from './password-hasher';
+import { SessionsService } from './sessions.service';
+
+/** A new password for who reads the account's mail. */
+@Injectable()
+export class PasswordResetService {
+  constructor(
+    private readonly accounts: CredentialsService,
+    private readonly tokens: MailTokens,
+    private readonly hasher: PasswordHasher,
+    private readonly sessions: SessionsService,
+    private readonly lockout: LockoutService,
+    private readonly outbox: MailOutbox,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  /** The same one write whether or not there is such an account: whose it is, is looked up when the mail is written. */
+  async forgot(email: string): Promise<void> {
+    await this.outbox.put('reset', { email });
+  }
+
+  /**
+   * Ends every session and key, other tokens, a change of address that waits, and the lockout.
+   * @throws DomainError `validation_error | token_invalid`
+   */
+  async reset(token: string, password: string, { ip, requestId }: RequestOrigin): Promise<void> {
+    const faults = textFaults('new_password', password, PASSWORD_RULES);
+    if (faults.length > 0) throw DomainError.invalid(...faults);
+    // A hash is dear: not for a token that is none. It is used up after it, so that a crash while hashing spends no token.
+    if (!(await this.tokens.holds('reset', token))) throw mailTokenInvalid();
+    const hash = await this.hasher.hash(password);
+    const grant = await this.tokens.redeem('reset', token);
+    const account = grant && (await this.accounts.resetPassword(grant.userId, grant.email, hash));
+    if (!account) throw mailTokenInvalid();
+    const { id } = account.user;
+    await this.sessions.endAll(id);
+    await this.tokens.revoke(id, 'reset');
+    await this.tokens.revoke(id, 'verify');
+    await this.lockout.clear({ userId: id });
+    const target = `user:${id}`;
+    await this.audit.record({ actor: id, action: 'user.password_reset', target, result: 'success', ip, requestId });
+  }
+}
