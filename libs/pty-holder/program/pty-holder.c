@@ -239,7 +239,7 @@ static void accept_connection(void) {
   u64 wanted = get(request + 1, 8);
   window = get(request + 9, 8);
   sent = wanted < ring_start() ? ring_start() : wanted > position ? position : wanted;
-  if (consumed < sent) consumed = sent;
+  consumed = sent; /* What follows is kept until this connection has consumed it, though an earlier one had. */
   told_taken = taken;
   hello_due = exit_due = 1;
   foreground_due = 0;

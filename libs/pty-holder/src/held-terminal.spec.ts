@@ -5,6 +5,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { LocalStream } from '../testing';
 import { holderCommand, recordsOf } from './entry';
+import { consumedFrame, FrameReader, HANG_UP_FRAME, inputFrame } from './frames';
 import { HeldTerminal, type HeldTerminalOptions } from './held-terminal';
 
 const SHELL = ['/bin/sh', '-c', 'cd /tmp; export PS1="$ "; exec /bin/sh -i'];
@@ -209,6 +210,34 @@ describe('a shell that a holder keeps', () => {
     await until(() => second.start + heard.text.length >= whole.length);
     expect(second.start).toBeLessThanOrEqual(before.text.length);
     expect(heard.text === whole.slice(second.start)).toBe(true);
+  });
+
+  it('hands over what was kept, byte by byte, though its program goes on printing before all of it is sent', async () => {
+    const first = await open(['/bin/sh', '-c', 'stty raw -echo; seq 50000; read -r _; seq 50001 100000; exec cat']);
+    const before = listen(first);
+    await until(() => before.text.endsWith('\n50000\n'));
+    const slow = new LocalStream(holderCommand(['attach', name, '0', '524288']));
+    await slow.write(inputFrame(0, Buffer.from('go\n'), '', 0));
+    await until(async () => {
+      const position = record()?.position;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return position === record()?.position;
+    });
+    const whole = Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join('');
+    const reader = new FrameReader();
+    const heard = { from: -1, text: '' };
+    slow.attach((chunk) => {
+      for (const frame of reader.push(chunk)) {
+        if (frame.type === 'hello') heard.from = frame.hello.from;
+        if (frame.type === 'output') heard.text += frame.bytes.toString('latin1');
+      }
+      slow.write(consumedFrame(heard.from + heard.text.length)).catch(() => undefined);
+    });
+    await until(() => heard.from + heard.text.length >= whole.length);
+    expect(heard.text === whole.slice(heard.from)).toBe(true);
+    opened = [];
+    await slow.write(HANG_UP_FRAME);
+    await slow.end;
   });
 
   it('hands over the rest and the end of a shell that is paused, and of one that ended while no server was there', async () => {
