@@ -54,9 +54,9 @@ export class InputQueue {
     this.settle();
   }
 
-  /** Goes on over another connection. @returns false when the holder accepted what did not come from here */
+  /** Goes on over another connection. @returns false when the holder has not what it had, or what did not come from here */
   resume(accepted: number, taken: number): boolean {
-    if (accepted > this.sent) return false;
+    if (accepted < this.taken || accepted > this.sent) return false;
     this.sent = accepted;
     this.took(taken);
     return true;

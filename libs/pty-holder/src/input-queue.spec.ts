@@ -1,0 +1,20 @@
+import { InputQueue } from './input-queue';
+
+describe('input on its way to a holder', () => {
+  it('does not go on with a holder that has less than was taken, or more than was sent', async () => {
+    const queue = new InputQueue(0, 0);
+    const first = queue.add(Buffer.alloc(50_000), undefined);
+    const second = queue.add(Buffer.alloc(50_000), undefined);
+    let frames = [...queue.due()];
+    expect(frames.reduce((sum, { length }) => sum + length - 22, 0)).toBe(65_536);
+    queue.took(60_000);
+    await first;
+    frames = [...queue.due()];
+    expect([59_999, 100_001].map((accepted) => queue.resume(accepted, 0))).toEqual([false, false]);
+    expect(queue.resume(60_000, 60_000)).toBe(true);
+    frames = [...queue.due()];
+    expect(frames.reduce((sum, { length }) => sum + length - 22, 0)).toBe(40_000);
+    queue.took(100_000);
+    await second;
+  });
+});
