@@ -117,7 +117,7 @@ static void hello(void) {
   put(position, 8);
   put(accepted, 8);
   put(taken, 8);
-  put(ring_start(), 8);
+  put(ring_size, 8);
   put(cols, 2);
   put(rows, 2);
   put(count, 2);
@@ -202,13 +202,10 @@ static void accept_connection(void) {
   struct iovec iov = {request, sizeof request};
   struct two_fds fds = {0, 0, 0, {-1, -1}};
   struct msghdr message = {0, 0, &iov, 1, &fds, sizeof fds, 0};
-  if ((peer.uid != sys_uid() && peer.uid != 0) || sys_poll(&ready, 1, 1000) != 1 ||
-      CALL(__NR_recvmsg, fd, &message, MSG_CMSG_CLOEXEC, 0, 0, 0) != sizeof request) {
-    sys_close(fd);
-    return;
-  }
-  int handed = fds.level == SOL_SOCKET && fds.type == SCM_RIGHTS && message.control_length >= sizeof fds - 4;
-  if (request[0] == 'l') {
+  int asked = (peer.uid == sys_uid() || peer.uid == 0) && sys_poll(&ready, 1, 1000) == 1 &&
+              CALL(__NR_recvmsg, fd, &message, MSG_CMSG_CLOEXEC, 0, 0, 0) == sizeof request;
+  int handed = fds.level == SOL_SOCKET && fds.type == SCM_RIGHTS && fds.length == sizeof fds;
+  if (asked && request[0] == 'l') {
     u64 values[] = {created, cols, rows, position, (u64)over, (u64)exit_kind, (u64)exit_value, ended_date};
     char line[8 * 21];
     size at = 0;
@@ -218,11 +215,9 @@ static void accept_connection(void) {
     }
     CALL(__NR_sendto, fd, line, at, MSG_NOSIGNAL, 0, 0);
   }
-  if (request[0] != 'a' || !handed) {
-    if (handed) {
-      sys_close(fds.fds[0]);
-      sys_close(fds.fds[1]);
-    }
+  if (!asked || request[0] != 'a' || !handed) {
+    sys_close(fds.fds[0]);
+    sys_close(fds.fds[1]);
     sys_close(fd);
     return;
   }
@@ -290,6 +285,7 @@ static void hang_up(void) {
 /* False: the other side breaks the rules. */
 static int input_frame(const u8 *body, u32 length) {
   if (length < 17 || body[16] > ID_MOST || length < 17u + body[16]) return 0;
+  if (over) return 1; /* nobody takes it: the exit is on its way */
   u64 link = get(body, 8), seq = get(body + 8, 8);
   u8 id_length = body[16];
   const u8 *id = body + 17, *bytes = id + id_length;
@@ -311,10 +307,6 @@ static int input_frame(const u8 *body, u32 length) {
     taken += skip;
     bytes += skip;
     n -= skip;
-  }
-  if (over) {
-    taken += n;
-    return 1;
   }
   memcpy(input + input_length, bytes, n);
   input_length += (u32)n;
@@ -381,7 +373,6 @@ static void finish(void) {
   over = 1;
   ended_at = now_ms();
   ended_date = date_ms();
-  taken += input_length;
   input_length = 0;
   if (master >= 0) sys_close(master);
   master = -1;
@@ -447,8 +438,10 @@ static i64 tend(void) {
     if (now >= ended_at + REMEMBER_MS) quit(0);
     AT(ended_at + REMEMBER_MS);
   }
-  if (leave_at && over && (cout < 0 || now >= leave_at)) quit(0);
-  if (leave_at) AT(leave_at > now ? leave_at : now + 100);
+  if (leave_at) {
+    if (now >= leave_at || (over && cout < 0)) quit(0);
+    AT(leave_at);
+  }
   return wait;
 }
 
@@ -468,6 +461,7 @@ static void hold(void) {
     if (fds[2].events == 0) fds[2].fd = -1;
     if (sys_poll(fds, 6, wait) < 0) continue;
     if (fds[0].revents) heed_signals();
+    if (fds[2].revents & POLLHUP) input_length = 0; /* the last program has left */
     if (fds[2].revents & POLLOUT) feed();
     if (fds[2].revents & (POLLIN | POLLHUP | POLLERR)) read_output();
     if (cin >= 0 && fds[3].revents) receive();
@@ -551,6 +545,11 @@ static int open_pty(void) {
   return -1;
 }
 
+static void no_process(void) {
+  say("pty-holder: the container takes no more processes\n");
+  quit(NO_PTY);
+}
+
 static void open_shell(int argc, char **argv, char **env) {
   const char *name = argv[2];
   struct sockaddr_un own;
@@ -569,7 +568,9 @@ static void open_shell(int argc, char **argv, char **env) {
   }
   ring = (u8 *)memory;
   int slave = open_pty();
-  if (sys_fork() > 0) { /* from here on the holder is on its own */
+  long holder = sys_fork(); /* from here on it is on its own */
+  if (holder < 0) no_process();
+  if (holder > 0) {
     sys_close(listener);
     attach(name, 0, wanted_window);
   }
@@ -581,6 +582,7 @@ static void open_shell(int argc, char **argv, char **env) {
   signals = (int)CALL(__NR_signalfd4, -1, &heeded, 8, O_NONBLOCK | O_CLOEXEC, 0, 0);
   created = date_ms();
   shell = (int)sys_fork();
+  if (shell < 0) no_process();
   if (shell == 0) run_shell(slave, argv + 7, env);
   sys_close(slave);
   int nothing = (int)sys_open("/dev/null", O_RDWR);

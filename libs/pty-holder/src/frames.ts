@@ -4,7 +4,7 @@
  *
  * To the holder                                     From the holder
  *   i  position(8) seq(8) length(1) client id, bytes    h  version(1) over(1) pid(4) created(8) output from(8), to(8),
- *   c  output consumed up to(8)                            input accepted(8), taken(8), output kept from(8), cols(2) rows(2),
+ *   c  output consumed up to(8)                            input accepted(8), taken(8), output it can keep(8), cols(2) rows(2),
  *   s  cols(2) rows(2)                                     count(2), then for each client: length(1) id seq(8)
  *   k  hang up                                          o  output
  *   f  is something in the foreground?                  a  input taken by the PTY up to(8)
@@ -18,7 +18,10 @@ export const INPUT_MOST = 65_536;
 export const PIECE = 32_768;
 const VERSION = 1;
 const HEAD = 5;
-const MOST_BODY = 65_536;
+/** More than a hello with all its clients. */
+const MOST_WORDS = 8_192;
+/** Beyond it positions would no longer be whole numbers, nor dates be any. */
+const MOST_COUNT = 2n ** 52n;
 
 export interface Hello {
   readonly createdAt: Date;
@@ -28,6 +31,8 @@ export interface Hello {
   readonly position: number;
   readonly accepted: number;
   readonly taken: number;
+  /** Output that the container can keep. */
+  readonly ring: number;
   readonly cols: number;
   readonly rows: number;
   readonly marks: ReadonlyMap<string, number>;
@@ -96,7 +101,7 @@ export class FrameReader {
       }
       if (data.length < HEAD) break;
       const length = data.readUInt32BE(1);
-      if (length > MOST_BODY) throw new BadFrameError('A frame is too long');
+      if (length > (data[0] === OUTPUT ? PIECE : MOST_WORDS)) throw new BadFrameError('A frame is too long');
       if (data[0] === OUTPUT) {
         this.outputDue = length;
         data = data.subarray(HEAD);
@@ -133,7 +138,9 @@ function read(letter: string, body: Buffer): HolderFrame {
 }
 
 function count(body: Buffer, at: number): number {
-  return Number(body.readBigUInt64BE(at));
+  const value = body.readBigUInt64BE(at);
+  if (value > MOST_COUNT) throw new BadFrameError('A number is too high');
+  return Number(value);
 }
 
 function helloOf(body: Buffer): Hello {
@@ -145,15 +152,18 @@ function helloOf(body: Buffer): Hello {
     marks.set(body.toString('utf8', at + 1, at + 1 + length), count(body, at + 1 + length));
     at += 9 + length;
   }
-  return {
+  const hello = {
     over: body.readUInt8(1) === 1,
     createdAt: new Date(count(body, 6)),
     from: count(body, 14),
     position: count(body, 22),
     accepted: count(body, 30),
     taken: count(body, 38),
+    ring: count(body, 46),
     cols: body.readUInt16BE(54),
     rows: body.readUInt16BE(56),
     marks,
   };
+  if (hello.from > hello.position || hello.taken > hello.accepted) throw new BadFrameError('A hello contradicts itself');
+  return hello;
 }

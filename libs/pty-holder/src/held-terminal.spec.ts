@@ -25,14 +25,18 @@ async function until<T>(look: () => T | null | false | Promise<T | null | false>
   }
 }
 
-/** They would remember an ended shell for ten minutes. */
-function endHolders(name: string): void {
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      if (readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`\0open\0${name}`)) process.kill(Number(pid));
-    } catch {
-      // it has ended
-    }
+/** Their processes: they remember an ended shell for ten minutes. */
+function holders(name: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && (read(`/proc/${entry}/cmdline`) ?? '').includes(`\0open\0${name}`))
+    .map(Number);
+}
+
+function read(file: string): string | null {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return null; // it has ended
   }
 }
 
@@ -41,7 +45,7 @@ class World {
   readonly streams: LocalStream[] = [];
   readonly own: (TerminalExit | null)[] = [];
   reachable = true;
-  readonly options: HeldTerminalOptions = {
+  options: HeldTerminalOptions = {
     clock: new SystemClock(),
     bufferBytes: RING,
     touch: () => undefined,
@@ -79,7 +83,7 @@ describe('a shell that a holder keeps', () => {
     world.reachable = true;
     for (const terminal of opened) await terminal.kill();
     await Promise.all(opened.map(({ ended }) => ended));
-    endHolders(name.slice(0, 'spec-'.length + 36));
+    for (const pid of holders(name.slice(0, 'spec-'.length + 36))) process.kill(pid);
   });
   const open = async (shell?: string[]): Promise<HeldTerminal> => {
     const terminal = await world.open(name, shell);
@@ -264,6 +268,42 @@ describe('a shell that a holder keeps', () => {
     await until(() => heard.text.includes('ready'));
     await stubborn.kill();
     expect(await stubborn.ended).toEqual({ code: null, signal: 'SIGHUP', reason: 'killed' });
+  });
+
+  it('flows through the smallest ring', async () => {
+    world.options = { ...world.options, bufferBytes: 4_096 };
+    const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; seq 20000; exec cat']);
+    const heard = listen(terminal);
+    const whole = Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join('');
+    await until(() => heard.text.length >= whole.length);
+    expect(heard.text === whole).toBe(true);
+  });
+
+  it('confirms no more input when its program dies with input and output waiting, and its holder ends with the pod', async () => {
+    const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; echo $$; read -r _; seq 300000; exec cat']);
+    const heard = listen(terminal);
+    const [, pid] = await until(() => /^(\d+)\n/.exec(heard.text));
+    terminal.pause();
+    await terminal.write(Buffer.from('\n'));
+    let taken = 0;
+    const writes = Array.from({ length: 30 }, () => terminal.write(Buffer.alloc(10_000)).then(() => (taken += 1)));
+    const lost = Promise.allSettled(writes).then((all) => all.filter(({ status }) => status === 'rejected').length);
+    const still = async <T>(look: () => T): Promise<T> =>
+      until(async () => {
+        const before = look();
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return before === look() && before;
+      });
+    await still(() => `${record()?.position}, ${taken}`);
+    const before = taken;
+    process.kill(Number(pid), 'SIGKILL');
+    await until(() => read(`/proc/${pid}/stat`) === null);
+    world.reachable = false;
+    for (const holder of holders(name)) process.kill(holder);
+    await until(() => holders(name).length === 0);
+    world.reachable = true;
+    expect(await terminal.ended).toMatchObject({ reason: 'killed' });
+    expect([taken, await lost]).toEqual([before, 30 - before]);
   });
 
   it('is gone when its holder is, and says what a container lacks', async () => {

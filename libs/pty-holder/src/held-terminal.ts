@@ -25,7 +25,6 @@ export interface HeldTerminalOptions {
 
 /** Output under way that nobody has consumed yet. */
 const WINDOW_BYTES = 524_288;
-const TELL_BYTES = WINDOW_BYTES / 8;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 /** Ways through proxies and kubelets are closed when nothing passes for long. */
@@ -46,6 +45,8 @@ export class HeldTerminal implements TerminalChannel {
   private received: number;
   private consumed: number;
   private told: number;
+  /** Consumed output that is worth a word. */
+  private readonly tellBytes: number;
   private asked: ((busy: boolean | null) => void)[] = [];
   private killed = false;
   private detached = false;
@@ -62,6 +63,7 @@ export class HeldTerminal implements TerminalChannel {
     this.size = { cols: hello.cols, rows: hello.rows };
     this.ended = new Promise((resolve) => (this.settle = resolve));
     this.received = this.consumed = this.told = hello.from;
+    this.tellBytes = Math.min(WINDOW_BYTES, hello.ring) / 8;
     this.input = new InputQueue(hello.accepted, hello.taken);
     this.toucher = setInterval(() => this.tell(), TOUCH_MS).unref();
   }
@@ -268,7 +270,7 @@ export class HeldTerminal implements TerminalChannel {
       this.consumed += chunk.length;
       this.listener(chunk);
     }
-    if (this.consumed - this.told >= TELL_BYTES) this.tell();
+    if (this.consumed - this.told >= this.tellBytes) this.tell();
     if (this.exit && this.queue.length === 0) this.settle(this.exit);
   }
 
