@@ -4,33 +4,31 @@ import { BINARIES, SOURCE } from './binaries';
 
 /**
  * Runs the holder, and before that asks for it where it is not there yet: a line `N` and the machine's kind, answered by the length of
- * the program, a line's end, and the program. Where it cannot be kept or run, that is said. Needs a POSIX shell and `head`.
+ * the program, a line's end, and the program. Where it cannot be kept or run, that is said. It comes once, so it is written into both
+ * folders, and only a whole one gets its name. Needs a POSIX shell, `head`, `tee` and `wc`.
  */
 const ENTER = `
 name=.pty-holder-$1
 shift
-for dir in /tmp /var/tmp; do
-  "$dir/$name" check 2>/dev/null && exec "$dir/$name" "$@"
-done
+enter() {
+  for dir in /tmp /var/tmp; do
+    "$dir/$name" check 2>/dev/null && exec "$dir/$name" "$@"
+  done
+}
+enter "$@"
 printf 'N%s\\n' "$(uname -m)"
 read -r size || exit 74
-umask 077
-for dir in /tmp /var/tmp; do
-  at=$dir/$name
-  if [ -s "$at.$$" ]; then :
-  elif [ -n "$from" ]; then cp "$from" "$at.$$" 2>/dev/null || continue
-  else head -c "$size" 2>/dev/null >"$at.$$" || continue
-  fi
-  chmod 700 "$at.$$"
-  if "$at.$$" check 2>/dev/null; then
-    mv -f "$at.$$" "$at"
-    if [ -n "$from" ]; then rm -f "$from"; fi
-    exec "$at" "$@"
-  fi
-  from=$at.$$
-done
-if [ -n "$from" ]; then rm -f "$from"; fi
-echo 'No folder of the container takes a program: /tmp and /var/tmp cannot be written to, or forbid to run what is there' >&2
+(
+  umask 077
+  head -c "$size" | tee "/tmp/$name.$$" "/var/tmp/$name.$$" >/dev/null
+  for dir in /tmp /var/tmp; do
+    new=$dir/$name.$$
+    [ "$(wc -c <"$new")" -eq "$size" ] && chmod 700 "$new" && "$new" check && mv -f "$new" "$dir/$name" && break
+  done
+  rm -f "/tmp/$name.$$" "/var/tmp/$name.$$"
+) 2>/dev/null
+enter "$@"
+echo 'No folder takes a program: /tmp and /var/tmp are full, not to be written to, or forbid to run what is there; or head, tee or wc is missing' >&2
 exit 74
 `;
 
@@ -53,7 +51,7 @@ export function recordsOf(listing: string): readonly TerminalRecord[] {
     const [sessionId = '', ...fields] = line.split(' ');
     const [created = NaN, cols = NaN, rows = NaN, position = NaN, over = NaN, bySignal = NaN, value = NaN, ended = NaN] =
       fields.map(Number);
-    if (fields.length !== 8 || Number.isNaN(ended)) return [];
+    if (fields.length !== 8 || !fields.every((field) => /^\d{1,15}$/.test(field))) return [];
     const exit = over === 1 ? exitOf(bySignal === 1, value) : null;
     return { sessionId, createdAt: new Date(created), cols, rows, position, exit, endedAt: exit && new Date(ended) };
   });

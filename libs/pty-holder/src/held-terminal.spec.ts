@@ -2,7 +2,9 @@ import { SystemClock } from '@devpocket/kernel';
 import { RuntimeError, type TerminalExit } from '@devpocket/runtime';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { LocalStream } from '../testing';
 import { holderCommand, recordsOf } from './entry';
 import { consumedFrame, FrameReader, HANG_UP_FRAME, inputFrame } from './frames';
@@ -304,6 +306,17 @@ describe('a shell that a holder keeps', () => {
     world.reachable = true;
     expect(await terminal.ended).toMatchObject({ reason: 'killed' });
     expect([taken, await lost]).toEqual([before, 30 - before]);
+  });
+
+  it('may do the same in a container where the program had to come first', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'held-'));
+    const container = ['bwrap', '--dev-bind', '/', '/', '--bind', folder, '/tmp', '--bind', folder, '/var/tmp'];
+    world.options = { ...world.options, run: (command) => Promise.resolve(new LocalStream([...container, ...command])) };
+    const heard = listen(await open(['/bin/sh', '-c', 'umask; exec cat']));
+    await until(() => heard.text.includes('\n'));
+    expect(parseInt(heard.text, 8)).toBe(process.umask());
+    expect(readdirSync(folder)).toHaveLength(1);
+    rmSync(folder, { recursive: true });
   });
 
   it('is gone when its holder is, and says what a container lacks', async () => {
