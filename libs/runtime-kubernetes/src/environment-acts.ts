@@ -88,9 +88,12 @@ export class EnvironmentActs {
         api.delete(pathOf('Service', 'v1', namespace, name)),
       ]);
       // The claim goes last: by it the rest is found again when this is cut off, the namespace that goes with it included.
-      if (await namespaces.isLast(place)) await namespaces.remove(namespace);
+      const isLast = await namespaces.isLast(place);
+      if (isLast) await namespaces.remove(namespace);
       const left = await api.delete<Claim>(pathOf('PersistentVolumeClaim', 'v1', namespace, name));
       if (left) session.claims.take(left);
+      // The others may have gone at the same time.
+      if (!isLast && (await namespaces.isLast(place))) await namespaces.remove(namespace);
       this.remember(place.environmentId, now);
     } catch (error) {
       throw toRuntimeError(error);
