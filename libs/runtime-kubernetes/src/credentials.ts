@@ -12,7 +12,7 @@ export interface Credentials {
   readonly agent: Agent;
   /** For watches, logs and terminals, each of which holds a connection. */
   readonly streamAgent: Agent;
-  /** Read anew for each call: a service account's token is renewed on disk. */
+  /** Asked for each call: the token of a pod's service account is renewed on disk. */
   headers(): Promise<Readonly<Record<string, string>>>;
 }
 
@@ -41,12 +41,14 @@ export async function readCredentials(connection: ClusterConnection): Promise<Cr
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
     agent: proxied ? (options.agent as Agent) : new Agent({ ...given, ...KEEP_ALIVE, maxSockets: CALLS_AT_ONCE }),
     streamAgent: proxied ? (options.agent as Agent) : new Agent({ ...given, ...KEEP_ALIVE, maxFreeSockets: 0 }),
-    headers: async () => {
-      const { headers, auth } = await optionsOf(config);
-      const basic = auth ? { Authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
-      return { ...basic, ...(headers as Record<string, string>) };
-    },
+    // What is stored does not change; a pod's token does. Asking costs a TLS context each time.
+    headers: async () => headersOf(connection.kubeConfig === null ? await optionsOf(config) : options),
   };
+}
+
+function headersOf({ headers, auth }: RequestOptions): Readonly<Record<string, string>> {
+  const basic = auth ? { Authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
+  return { ...basic, ...(headers as Record<string, string>) };
 }
 
 async function optionsOf(config: KubeConfig): Promise<RequestOptions> {

@@ -1,7 +1,24 @@
-import { type ApiCall, type ApiProxy, type Fate, TestCluster } from '../testing';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ApiCall, type ApiProxy, type Fate, reach, TestCluster } from '../testing';
 import { type KubernetesDriver } from './kubernetes.driver';
 
 const ID = '0123456789abcdef0000ac01';
+
+describe('environments that are deleted at once', () => {
+  it('take the namespace of their user with them', async () => {
+    const cluster = await TestCluster.open('atonce');
+    try {
+      const driver = await cluster.driver();
+      const specs = ['1', '2', '3'].map((last) => cluster.spec(ID.slice(0, -1) + last, 1));
+      for (const spec of specs) await driver.start(spec);
+      await Promise.all(specs.map((spec) => driver.destroy(spec)));
+      for (const spec of specs) await reach(driver, spec, 'absent');
+      while ((await cluster.left()).length > 0) await delay(100);
+    } finally {
+      await cluster.close();
+    }
+  }, 60_000);
+});
 
 describe('a pod that the API refuses to make', () => {
   let cluster: TestCluster;

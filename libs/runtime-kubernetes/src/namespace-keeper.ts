@@ -55,11 +55,13 @@ export class NamespaceKeeper {
     this.prepared.delete(namespace);
   }
 
-  /** Is nothing in it but what goes with this environment? @throws ApiError */
+  /** Is nothing in it but what goes with this environment, or is on its way out as well? @throws ApiError */
   async isLast(place: Place): Promise<boolean> {
     const namespace = namespaceOf(this.scope.install, place.userId);
     const other = (object: KubeObject): boolean =>
-      object.metadata?.namespace === namespace && environmentOf(object) !== place.environmentId;
+      object.metadata?.namespace === namespace &&
+      object.metadata.deletionTimestamp === undefined &&
+      environmentOf(object) !== place.environmentId;
     if (this.scope.held().some(other)) return false;
     const { items } = await this.scope.api.list<KubeObject>(pathOf('PersistentVolumeClaim', 'v1', namespace));
     return !items.some(other);

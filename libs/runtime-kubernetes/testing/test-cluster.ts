@@ -14,12 +14,25 @@ import { KubernetesDriver } from '../src';
 import { ApiProxy } from './api-proxy';
 import { ApiClient, pathOf } from '../src/api-client';
 import { readCredentials } from '../src/credentials';
-import { type KubeObject } from '../src/kube-objects';
+import { type KubeObject, type Manifest } from '../src/kube-objects';
+import { claim, pod } from '../src/manifests';
 import { LABEL } from '../src/names';
+import { namespaceManifests } from '../src/namespace-manifests';
 
 /** Present on the cluster without a registry: a shell, busybox and a user 1000. */
 export const TEST_IMAGE = 'devpocket/tiny:1';
 export const TEST_CLUSTER = 'c00000000000000000000001';
+
+/** What the driver makes of a spec: for its user, and for itself. */
+export function environmentManifests(spec: EnvironmentSpec): {
+  readonly shared: readonly Manifest[];
+  readonly own: readonly Manifest[];
+} {
+  return {
+    shared: namespaceManifests(spec.install, spec.userId, spec.quota),
+    own: [claim(spec, spec.install, OPTIONS, null), pod(spec, spec.install, OPTIONS)],
+  };
+}
 
 const OPTIONS: ClusterOptions = {
   cpuRequestPercent: 5,
