@@ -9,6 +9,8 @@ interface Rule {
 
 /** Of rights in the server's own namespace, where it has no such right elsewhere. */
 const OWN = 'in its own namespace: ';
+/** Whoever is signed in has it, by the cluster's own role `system:basic-user`. */
+const EVERYBODYS = 'authorization.k8s.io/selfsubjectrulesreviews create';
 
 /** An account with the rights that the manifests give a server, and a proxy before the API that notes which of them are used. */
 export class ServerAccount {
@@ -22,7 +24,7 @@ export class ServerAccount {
   ) {
     proxy.onAnswer = (call, status) => {
       const { namespace: where, rights } = rightsOf(call, status);
-      for (const right of rights) this.used.add(where === namespace ? OWN + right : right);
+      for (const right of rights) if (right !== EVERYBODYS) this.used.add(where === namespace ? OWN + right : right);
     };
   }
 
@@ -67,7 +69,7 @@ function rightsIn(rule: Rule): readonly string[] {
 }
 
 /** Where the administrator's KUBECONFIG leads, as that account. */
-function kubeConfigOf(namespace: string, account: string): string {
+export function kubeConfigOf(namespace: string, account: string): string {
   const config = JSON.parse(kubectl(['config', 'view', '--raw', '--minify', '--output=json'])) as {
     readonly clusters: readonly Fields[];
   };
