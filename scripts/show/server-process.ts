@@ -13,7 +13,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-const ROOT = join(__dirname, '../../..');
+/** Where npm runs scripts: this file stands at another depth when it is built. */
+const ROOT = process.cwd();
 
 /** The built server as a process of its own, started, killed and restarted by a show. */
 export class ServerProcess {
@@ -23,6 +24,8 @@ export class ServerProcess {
   constructor(
     readonly port: number,
     private readonly env: Readonly<Record<string, string>>,
+    /** Of all that it ever prints; the log here is of its last life, and its end alone. */
+    private readonly onOutput: (text: string) => void = () => undefined,
   ) {}
 
   get url(): string {
@@ -51,7 +54,9 @@ export class ServerProcess {
     });
     this.child = child;
     const keep = (chunk: Buffer): void => {
-      this.output = (this.output + chunk.toString()).slice(-20_000);
+      const text = chunk.toString();
+      this.onOutput(text);
+      this.output = (this.output + text).slice(-20_000);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);

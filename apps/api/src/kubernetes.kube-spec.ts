@@ -4,9 +4,6 @@ import { TemplatesService } from '@devpocket/templates';
 import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { serverKubeConfig, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { type AddressInfo } from 'node:net';
 import { eventually, PASSWORD, type Talk, talk, TestApi, type TestUser } from '../testing';
 import { runtimesOf } from './runtime-drivers';
 
@@ -171,35 +168,6 @@ read_only_root: true
     expect(await ask('GET', `/environments/${id}`)).toMatchObject(failed);
     const events = (await owner.client.request('GET', `/environments/${id}/events`)) as readonly object[];
     expect(events).toContainEqual(expect.objectContaining({ type: 'running', reason: 'volume_failed' }));
-    await remove(id);
-  });
-
-  it('of an image that is not there say so, and can be deleted', async () => {
-    const registry = createServer((_request, response) => response.writeHead(404).end()).listen(0, '127.0.0.1');
-    await once(registry, 'listening');
-    try {
-      const image = `127.0.0.1:${(registry.address() as AddressInfo).port}/none:1`;
-      const id = await create('absent', { image });
-      expect(await reach(id, 'error')).toMatchObject({ status_reason: 'image_not_found', retryable: false });
-      await remove(id);
-    } finally {
-      registry.close();
-    }
-  });
-
-  it('whose pod is deleted behind our back are lost for now, and start again with their volume', async () => {
-    const id = await create('robbed');
-    await reach(id, 'running');
-    const shell = await shellOf(id);
-    type(shell, 'echo safe >kept; echo do""ne\n');
-    await hears(shell, 'done\r\n');
-    await cluster.rob(id);
-    expect(await shell.over).toBe(4410);
-    expect(await reach(id, 'error')).toMatchObject({ status_reason: 'runtime_state_lost', retryable: true });
-    await act(id, 'start', 'running');
-    const again = await shellOf(id);
-    type(again, "sed 's/^/=/' kept\n");
-    await hears(again, '=safe\r\n');
     await remove(id);
   });
 });

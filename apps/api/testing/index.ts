@@ -148,3 +148,4 @@ export async function eventually<T>(look: () => Promise<T | null | undefined | f
 
 export { ApiError };
 export * from './talk';
+export * from './server-rig';

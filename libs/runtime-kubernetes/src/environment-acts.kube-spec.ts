@@ -41,7 +41,7 @@ describe('a pod that the API refuses to make', () => {
       if (!isPod(call)) return 'pass';
       if (call.method === 'GET') return refused ? fateOfRead : 'pass';
       refused = true;
-      return 'refuse';
+      return 422;
     };
     await expect(driver.start(cluster.spec(ID, 1))).rejects.toMatchObject({
       kind,

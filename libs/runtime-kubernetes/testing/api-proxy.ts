@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, request as httpsRequest, type Server } from 'node:https';
@@ -13,17 +14,25 @@ export interface ApiCall {
   readonly url: string;
 }
 
-/** What becomes of a call: it is passed on; it never arrives; it takes effect and its answer is lost; it is answered with 422. */
-export type Fate = 'pass' | 'lose_call' | 'lose_answer' | 'refuse';
+/**
+ * What becomes of a call: it is passed on; it never arrives; it takes effect and its answer is lost; either of these without a word
+ * (`hold`), so that the caller waits; or an answer with this status comes from here.
+ */
+export type Fate = 'pass' | 'lose_call' | 'lose_answer' | 'hold_call' | 'hold_answer' | number;
 
-/** Stands between a driver and the API: counts every call, loses some, and can be gone altogether. */
+/** Stands between a driver and the API: counts every call, loses, holds or refuses some, and can be gone altogether. */
 export class ApiProxy {
   readonly calls: ApiCall[] = [];
+  /** Those whose callers wait. */
+  readonly held: ApiCall[] = [];
+  /** What callers prove themselves with here; upstream it is another. */
+  readonly token = randomBytes(24).toString('hex');
   /** Decides on each call. */
   fate: (call: ApiCall) => Fate = () => 'pass';
   /** Hears of each answer of the API. */
   onAnswer: (call: ApiCall, status: number) => void = () => undefined;
   private readonly sockets = new Set<Socket>();
+  private readonly watches = new Set<Socket>();
   private port = 0;
 
   private constructor(
@@ -34,7 +43,10 @@ export class ApiProxy {
     server.on('connection', (socket: Socket) => {
       this.sockets.add(socket);
       socket.on('error', () => undefined); // cut off on purpose
-      socket.on('close', () => this.sockets.delete(socket));
+      socket.on('close', () => {
+        this.sockets.delete(socket);
+        this.watches.delete(socket);
+      });
     });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => void this.pass(request, response));
     server.on('upgrade', (request: IncomingMessage, socket: Socket) => void this.upgrade(request, socket));
@@ -61,13 +73,13 @@ export class ApiProxy {
           },
         },
       ],
-      users: [{ name: 'proxy', user: { token: 'unused' } }],
+      users: [{ name: 'proxy', user: { token: this.token } }],
     });
   }
 
-  /** Ends every connection; new ones are taken. */
-  cut(): void {
-    for (const socket of this.sockets) socket.destroy();
+  /** Ends every connection, or those that watch; new ones are taken. */
+  cut(which: 'all' | 'watches' = 'all'): void {
+    for (const socket of which === 'all' ? this.sockets : this.watches) socket.destroy();
   }
 
   /** The API is gone. */
@@ -90,23 +102,25 @@ export class ApiProxy {
   private async pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = this.note(request);
     const fate = this.fate(call);
-    if (fate === 'lose_call') {
-      request.socket.destroy();
-      return;
-    }
-    if (fate === 'refuse') {
+    if (typeof fate === 'number') {
       request.resume();
-      response.writeHead(422, { 'content-type': 'application/json' });
-      response.end('{"kind":"Status","code":422,"reason":"Invalid","message":"refused"}');
+      refuse(response, fate);
       return;
     }
+    if (fate === 'lose_call' || fate === 'hold_call') {
+      if (fate === 'hold_call') this.held.push(call);
+      else request.socket.destroy();
+      return;
+    }
+    if (isWatch(call)) this.watches.add(request.socket);
     const sent = await this.forward(request);
     response.on('close', () => sent.destroy());
     sent.on('error', () => request.socket.destroy());
     sent.on('response', (answer) => {
       this.onAnswer(call, answer.statusCode ?? 0);
-      if (fate === 'lose_answer') {
-        request.socket.destroy();
+      if (fate === 'lose_answer' || fate === 'hold_answer') {
+        if (fate === 'hold_answer') this.held.push(call);
+        else request.socket.destroy();
         return;
       }
       response.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -119,6 +133,12 @@ export class ApiProxy {
 
   private async upgrade(request: IncomingMessage, socket: Socket): Promise<void> {
     const call = this.note(request);
+    const fate = this.fate(call);
+    if (fate !== 'pass') {
+      if (typeof fate === 'number') socket.end(`HTTP/1.1 ${fate} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      else if (!fate.startsWith('hold')) socket.destroy();
+      return;
+    }
     const sent = await this.forward(request);
     const head = (answer: IncomingMessage): string => {
       const headers = Array.from({ length: answer.rawHeaders.length / 2 }, (_, at) =>
@@ -158,6 +178,23 @@ export class ApiProxy {
       agent: this.upstream.streamAgent,
     });
   }
+}
+
+export function isWatch({ url }: ApiCall): boolean {
+  return url.includes('watch=true');
+}
+
+/** As the API says it. */
+function refuse(response: ServerResponse, code: number): void {
+  const status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    code,
+    reason: 'Refused',
+    message: `refused here with ${code}`,
+  };
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(status));
 }
 
 function selfSigned(): { readonly key: string; readonly cert: string } {

@@ -16,8 +16,9 @@ import { ApiClient, pathOf } from '../src/api-client';
 import { readCredentials } from '../src/credentials';
 import { type KubeObject, type Manifest } from '../src/kube-objects';
 import { claim, pod } from '../src/manifests';
-import { LABEL } from '../src/names';
+import { environmentOf, LABEL, namespaceOf } from '../src/names';
 import { namespaceManifests } from '../src/namespace-manifests';
+import { linesOf } from '../src/watch-cache';
 
 /** Present on the cluster without a registry: a shell, busybox and a user 1000. */
 export const TEST_IMAGE = 'devpocket/tiny:1';
@@ -145,9 +146,9 @@ export class TestCluster {
     };
   }
 
-  /** Objects of this installation, as `kind name`; the namespaces included. */
-  async left(): Promise<readonly string[]> {
-    const query = { labelSelector: `${LABEL.install}=${this.install}` };
+  /** Objects of this installation, or of one user, as `kind name`; the namespaces included. */
+  async left(userId?: string): Promise<readonly string[]> {
+    const query = { labelSelector: `${LABEL.install}=${this.install}${userId === undefined ? '' : `,${LABEL.user}=${userId}`}` };
     const kinds = ['namespaces', 'pods', 'persistentvolumeclaims', 'secrets', 'services', 'serviceaccounts'];
     const lists = await Promise.all(
       kinds.map(async (kind) => {
@@ -164,6 +165,29 @@ export class TestCluster {
     const { items } = await this.api.list<KubeObject>('/api/v1/pods', { query });
     for (const { metadata } of items)
       await this.api.delete(pathOf('Pod', 'v1', metadata?.namespace ?? null, metadata?.name), { graceSeconds: 1 });
+  }
+
+  /** Tells at each change how many pods an environment has, until it is aborted. */
+  async watchPods(signal: AbortSignal, onChange: (environmentId: string, pods: number) => void): Promise<void> {
+    const query = { labelSelector: `${LABEL.install}=${this.install}`, watch: true, timeoutSeconds: 3_600 };
+    const present = new Map<string, string>();
+    const stream = await this.api.stream('/api/v1/pods', { query, signal });
+    try {
+      for await (const line of linesOf(stream)) {
+        const { type, object } = JSON.parse(line.toString('utf8')) as { readonly type: string; readonly object: KubeObject };
+        const environmentId = environmentOf(object) ?? '';
+        if (type === 'DELETED') present.delete(object.metadata?.name ?? '');
+        else present.set(object.metadata?.name ?? '', environmentId);
+        onChange(environmentId, [...present.values()].filter((one) => one === environmentId).length);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Deletes a user's namespace, as somebody else would. */
+  async raze(userId: string): Promise<void> {
+    await this.api.delete(pathOf('Namespace', 'v1', null, namespaceOf(this.install, userId)));
   }
 
   async driver(): Promise<KubernetesDriver> {
