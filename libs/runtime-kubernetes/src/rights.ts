@@ -26,7 +26,7 @@ export const NEEDED_RIGHTS: readonly Right[] = [
   core('pods/exec', 'get', 'create'),
   core('persistentvolumeclaims', 'list', 'watch', 'create', 'patch', 'delete'),
   core('secrets', 'list', 'create', 'patch', 'deletecollection'),
-  core('services', 'create', 'patch', 'delete'),
+  core('services', 'list', 'create', 'patch', 'delete'),
   core('serviceaccounts', 'create', 'patch'),
   core('resourcequotas', 'create', 'patch'),
   core('limitranges', 'create', 'patch'),
