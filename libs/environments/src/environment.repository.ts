@@ -6,7 +6,7 @@ import { type Model, type QueryFilter, Types, type UpdateQuery } from 'mongoose'
 import { type Environment, type Observed, type Shown, type Status, type UsageReading, type Wanted } from './environment';
 import { fromRecord, owned, placesGivenBack, toEnvironment, unchanged } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
-import { freePlace, freePlaceAmongMany } from './place.policy';
+import { freePlace } from './place.policy';
 
 export type NewEnvironment = Omit<
   Environment,
@@ -142,7 +142,7 @@ export class EnvironmentRepository {
       const kept = freePlace(places.kept, limits.kept);
       if (active === null) return 'active_limit';
       if (kept === null) return 'kept_limit';
-      const slot = room ? freePlaceAmongMany(await this.clusterSlots(room.id), room.maxEnvironments) : undefined;
+      const slot = room ? freePlace(await this.clusterSlots(room.id), room.maxEnvironments) : undefined;
       if (slot === null) return 'cluster_full';
       try {
         const record = await this.records.create({

@@ -8,7 +8,7 @@ import { type Environment } from './environment';
 import { EnvironmentRepository } from './environment.repository';
 import { EnvironmentsService } from './environments.service';
 import { LifecycleService } from './lifecycle.service';
-import { freePlaceAmongMany } from './place.policy';
+import { freePlace } from './place.policy';
 
 const REPLICAS = 2;
 const GIB = 2 ** 30;
@@ -251,7 +251,7 @@ it('draws a place among those that may all be taken at once', () => {
       fc.integer({ min: 1, max: 20 }),
       fc.double({ min: 0, max: 0.999, noNaN: true }),
       (taken, limit, random) => {
-        const place = freePlaceAmongMany(taken, limit, () => random);
+        const place = freePlace(taken, limit, () => random);
         if (taken.length >= limit) expect(place).toBeNull();
         else {
           expect(taken).not.toContain(place);
