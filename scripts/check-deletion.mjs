@@ -12,6 +12,8 @@ const CASES = [
     'apps/api/src/kubernetes.kube-spec.ts',
     'apps/api/src/runtime-drivers.ts',
     'apps/cli/src/cluster-inspector.ts',
+    'scripts/kubernetes/rights.kube-spec.ts',
+    'scripts/kubernetes/server-account.ts',
   ],
   ['libs/terminal', 'apps/api/src/app.module.ts'],
 ];

@@ -11,20 +11,23 @@ interface Rule {
 
 /** An account of the real cluster that has some of the rights that the manifests give a server. */
 export class LimitedAccount {
-  readonly kubeConfig: string;
   private objects: readonly Rendered[] = [];
 
+  private constructor(private readonly name: string) {}
+
   /** @param lacking as `verb resource`, such as `get pods/exec` */
-  constructor(
-    private readonly name: string,
-    lacking: readonly string[],
-  ) {
-    this.grant(lacking);
-    this.kubeConfig = kubeConfigOf(NAMESPACE, name);
+  static async open(name: string, lacking: readonly string[]): Promise<LimitedAccount> {
+    const account = new LimitedAccount(name);
+    await account.grant(lacking);
+    return account;
+  }
+
+  kubeConfig(): Promise<string> {
+    return kubeConfigOf(NAMESPACE, this.name);
   }
 
   /** All of them from now on, but for these. */
-  grant(lacking: readonly string[] = []): void {
+  async grant(lacking: readonly string[] = []): Promise<void> {
     const { name } = this;
     const given = render('rights').find(({ kind }) => kind === 'ClusterRole')?.rules as readonly Rule[];
     const rules = given.flatMap(({ apiGroups, resources, verbs }) =>
@@ -45,10 +48,10 @@ export class LimitedAccount {
         subjects: [{ kind: 'ServiceAccount', name, namespace: NAMESPACE }],
       },
     ];
-    apply(this.objects);
+    await apply(this.objects);
   }
 
-  remove(): void {
-    remove(this.objects);
+  async remove(): Promise<void> {
+    await remove(this.objects);
   }
 }

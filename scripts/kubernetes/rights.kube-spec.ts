@@ -61,9 +61,9 @@ describe('the rights that the manifests give a server', () => {
       metadata: { name: `env-${ID}-2`, namespace: namespace?.name ?? '' },
       spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'odd', image: TEST_IMAGE, command: ['sleep', '1000'] }] },
     };
-    apply([odd]);
+    await apply([odd]);
     await driver.start({ ...spec, incarnation: 2 });
-    remove([odd]);
+    await remove([odd]);
     await driver.start({ ...spec, incarnation: 2 });
     await reach(driver, place(), 'running');
     expect(await driver.list()).toHaveLength(1);
@@ -88,7 +88,7 @@ describe('the rights that the manifests give a server', () => {
 
   it('are more by those of a component, which are used too', async () => {
     await open('more', ['kubelet-usage', 'image-pull-secrets'], ['registry']);
-    apply([
+    await apply([
       {
         ...namespaceObject('registry'),
         kind: 'Secret',

@@ -31,12 +31,12 @@ export class ServerAccount {
   /** @param components parts of `components` whose rights it has too */
   static async open(namespace: string, components: readonly string[] = []): Promise<ServerAccount> {
     const objects = [namespaceObject(namespace), ...renderAs('rights', { namespace, components })];
-    apply(objects);
+    await apply(objects);
     try {
-      const proxy = await openProxy(kubeConfigOf(namespace, `devpocket-${namespace}`));
+      const proxy = await openProxy(await kubeConfigOf(namespace, `devpocket-${namespace}`));
       return new ServerAccount(objects, proxy, namespace);
     } catch (error) {
-      remove(objects);
+      await remove(objects);
       throw error;
     }
   }
@@ -58,7 +58,7 @@ export class ServerAccount {
 
   async close(): Promise<void> {
     await this.proxy.stop();
-    remove(this.objects);
+    await remove(this.objects);
   }
 }
 
@@ -69,11 +69,11 @@ function rightsIn(rule: Rule): readonly string[] {
 }
 
 /** Where the administrator's KUBECONFIG leads, as that account. */
-export function kubeConfigOf(namespace: string, account: string): string {
-  const config = JSON.parse(kubectl(['config', 'view', '--raw', '--minify', '--output=json'])) as {
+export async function kubeConfigOf(namespace: string, account: string): Promise<string> {
+  const config = JSON.parse(await kubectl(['config', 'view', '--raw', '--minify', '--output=json'])) as {
     readonly clusters: readonly Fields[];
   };
-  const token = kubectl(['create', 'token', account, '--namespace', namespace, '--duration=24h']).trim();
+  const token = (await kubectl(['create', 'token', account, '--namespace', namespace, '--duration=24h'])).trim();
   const [cluster] = config.clusters;
   return JSON.stringify({
     'current-context': 'server',

@@ -12,14 +12,14 @@ describe('kubeconfigs of accounts that may not do everything', () => {
   afterAll(async () => {
     await rig.close();
     await proxy.stop();
-    for (const account of accounts) account.remove();
+    for (const account of accounts) await account.remove();
   }, 60_000);
 
   /** A cluster, the default of its region, by an account that lacks these rights; and an environment in it. */
   async function withoutRights(name: string, ...lacking: string[]) {
-    const account = new LimitedAccount(`devpocket-rights-${name}`, lacking);
+    const account = await LimitedAccount.open(`devpocket-rights-${name}`, lacking);
     accounts.push(account);
-    const clusterId = await rig.addCluster(name, {}, account.kubeConfig);
+    const clusterId = await rig.addCluster(name, {}, await account.kubeConfig());
     const id = await rig.create(name);
     ids.push(id);
     return { account, clusterId, id };
@@ -53,7 +53,7 @@ describe('kubeconfigs of accounts that may not do everything', () => {
     const waiting = await rig.reach(id, ({ status_reason }) => status_reason !== null);
     expect(waiting).toMatchObject({ status: 'creating', status_reason: 'runtime_unreachable' });
     expect(await health(clusterId)).toMatchObject(unhealthy('watch pods'));
-    account.grant();
+    await account.grant();
     await rig.reachStatus(id, 'running');
     expect(await rig.history(id)).toEqual(['creating', 'creating runtime_unreachable', 'creating', 'running']);
   });
@@ -69,9 +69,9 @@ describe('kubeconfigs of accounts that may not do everything', () => {
   });
 
   it('to ask kubelets: usage is asked of metrics.k8s.io', async () => {
-    const account = new LimitedAccount('devpocket-rights-usage', []);
+    const account = await LimitedAccount.open('devpocket-rights-usage', []);
     accounts.push(account);
-    proxy = await openProxy(account.kubeConfig);
+    proxy = await openProxy(await account.kubeConfig());
     await rig.addCluster('usage', {}, proxy.kubeConfig);
     const id = await rig.create('usage');
     ids.push(id);

@@ -113,11 +113,10 @@ export class ApiProxy {
       return;
     }
     if (isWatch(call)) this.watches.add(request.socket);
-    const sent = await this.forward(request);
+    const sent = await this.forward(call, request);
     response.on('close', () => sent.destroy());
     sent.on('error', () => request.socket.destroy());
     sent.on('response', (answer) => {
-      this.onAnswer(call, answer.statusCode ?? 0);
       if (fate === 'lose_answer' || fate === 'hold_answer') {
         if (fate === 'hold_answer') this.held.push(call);
         else request.socket.destroy();
@@ -139,12 +138,11 @@ export class ApiProxy {
       else if (!fate.startsWith('hold')) socket.destroy();
       return;
     }
-    const sent = await this.forward(request);
+    const sent = await this.forward(call, request);
     const head = (answer: IncomingMessage): string => {
       const headers = Array.from({ length: answer.rawHeaders.length / 2 }, (_, at) =>
         [answer.rawHeaders[2 * at], answer.rawHeaders[2 * at + 1]].join(': '),
       );
-      this.onAnswer(call, answer.statusCode ?? 0);
       return [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}`, ...headers, '', ''].join('\r\n');
     };
     sent.on('error', () => socket.destroy());
@@ -170,13 +168,15 @@ export class ApiProxy {
     return call;
   }
 
-  private async forward(request: IncomingMessage): Promise<ReturnType<typeof httpsRequest>> {
+  private async forward(call: ApiCall, request: IncomingMessage): Promise<ReturnType<typeof httpsRequest>> {
     const { authorization: _dropped, host: _host, ...headers } = request.headers;
-    return httpsRequest(new URL(request.url ?? '/', this.upstream.server), {
+    const sent = httpsRequest(new URL(request.url ?? '/', this.upstream.server), {
       method: request.method,
       headers: { ...headers, ...(await this.upstream.headers()) },
       agent: this.upstream.streamAgent,
     });
+    const hear = ({ statusCode = 0 }: IncomingMessage): void => this.onAnswer(call, statusCode);
+    return sent.on('response', hear).on('upgrade', hear);
   }
 }
 
