@@ -88,7 +88,8 @@ describe('kubeconfigs of accounts that may not do everything', () => {
     await rig.untilEmpty();
     const told = rig.said.join('\n') + (await rig.dump());
     expect(told).toContain('lacks rights');
-    const tokens = accounts.map(({ kubeConfig }) => /"token":"([^"]+)"/.exec(kubeConfig)?.[1] ?? '');
+    const kubeConfigs = await Promise.all(accounts.map((account) => account.kubeConfig()));
+    const tokens = kubeConfigs.map((text) => /"token":"([^"]+)"/.exec(text)?.[1] ?? '');
     expect(tokens.map((token) => [token.length > 100, told.includes(token)])).toEqual(tokens.map(() => [true, false]));
   });
 });
