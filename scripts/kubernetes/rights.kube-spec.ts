@@ -1,14 +1,16 @@
 import { type EnvironmentSpec } from '@devpocket/runtime';
 import { type KubernetesDriver, KubernetesInspector } from '@devpocket/runtime-kubernetes';
-import { reach, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
+import { neededRights, reach, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
 import { apply, namespaceObject, remove, type Rendered } from './kustomize';
 import { ServerAccount } from './server-account';
 
 const ID = '0123456789abcdef0000aa01';
 /** A cluster of before 1.35 does not ask for it, see rights/environments.yaml. */
 const NOT_ASKED_YET = ['pods/exec create'];
-/** Tried, and done without where it is refused: components give it. */
+/** Tried, and done without where it is refused: a component gives it. */
 const OPTIONAL = ['nodes/proxy get'];
+/** Given, and done without: usage in a cluster that has figures. */
+const USAGE = ['metrics.k8s.io/pods list'];
 
 const sorted = (rights: Iterable<string>): readonly string[] => [...rights].sort();
 const without = (rights: Iterable<string>, others: Iterable<string>): readonly string[] => {
@@ -84,6 +86,8 @@ describe('the rights that the manifests give a server', () => {
     expect({ missing: without(used, [...account.granted, ...OPTIONAL]), failure }).toEqual({ missing: [], failure: null });
     expect({ tooMany: without(account.granted, used) }).toEqual({ tooMany: [] });
     expect(without(used, account.granted)).toEqual(OPTIONAL);
+    // What the driver misses in an account that lacks it.
+    expect(sorted(account.granted)).toEqual(sorted([...neededRights(), ...USAGE]));
   });
 
   it('are more by those of a component, which are used too', async () => {

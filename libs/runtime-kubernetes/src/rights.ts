@@ -15,7 +15,7 @@ export interface Right {
 const core = (resource: string, ...verbs: string[]): Right => ({ group: '', resource, verbs });
 
 /**
- * What the driver does in all namespaces. Not among them what it does without where it is refused: the kubelet's summary and
+ * What the driver does in all namespaces, which is what `scripts/kubernetes/rights` gives; a spec there keeps them the same. Not among them what it does without where it is refused: the kubelet's summary and
  * metrics.k8s.io, by which usage is read.
  */
 export const NEEDED_RIGHTS: readonly Right[] = [

@@ -13,13 +13,7 @@ it.each<[string, string, number, string | null, readonly string[]]>([
   ['DELETE', '/api/v1/namespaces/n/secrets?labelSelector=a', 200, 'n', ['secrets deletecollection']],
   ['PATCH', '/api/v1/namespaces/n?force=true', 201, null, ['namespaces patch', 'namespaces create']],
   ['PATCH', '/apis/networking.k8s.io/v1/namespaces/n/networkpolicies/p', 200, 'n', ['networking.k8s.io/networkpolicies patch']],
-  [
-    'POST',
-    '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
-    201,
-    null,
-    ['authorization.k8s.io/selfsubjectaccessreviews create'],
-  ],
+  ['POST', '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', 201, null, []],
 ])('%s %s, answered by %i', (method, url, status, namespace, rights) => {
   expect(rightsOf({ method, url }, status)).toEqual({ namespace, rights });
 });
