@@ -181,7 +181,7 @@ describe('the check against the API of today', () => {
 });
 
 describe.each(FOLDERS)('a cluster takes the manifests of %s', (folder) => {
-  const namespace = `devpocket-test-${folder.split('/').at(-1)}`;
+  const namespace = `devpocket-test-${folder.split('/').at(-1)}-${process.pid}`;
   let objects: readonly Rendered[] = [];
 
   afterAll(() => remove(objects));

@@ -1,7 +1,7 @@
 import { type EnvironmentSpec } from '@devpocket/runtime';
 import { type KubernetesDriver, KubernetesInspector } from '@devpocket/runtime-kubernetes';
 import { neededRights, reach, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
-import { apply, namespaceObject, remove, type Rendered } from './kustomize';
+import { apply, remove, type Rendered } from './kustomize';
 import { ServerAccount } from './server-account';
 
 const ID = '0123456789abcdef0000aa01';
@@ -25,8 +25,8 @@ describe('the rights that the manifests give a server', () => {
   const place = () => cluster.place(ID);
 
   async function open(name: string, components: readonly string[] = [], imagePullSecrets: readonly string[] = []): Promise<void> {
-    account = await ServerAccount.open(`devpocket-test-${name}`, components);
-    cluster = await TestCluster.open(`rights${name}`, { imagePullSecrets }, account.kubeConfig);
+    account = await ServerAccount.open(`devpocket-test-${name}-${process.pid}`, components);
+    cluster = await TestCluster.open(`${name}${process.pid}`, { imagePullSecrets }, account.kubeConfig);
     driver = await cluster.driver();
   }
   afterEach(async () => {
@@ -94,7 +94,7 @@ describe('the rights that the manifests give a server', () => {
     await open('more', ['kubelet-usage', 'image-pull-secrets'], ['registry']);
     await apply([
       {
-        ...namespaceObject('registry'),
+        apiVersion: 'v1',
         kind: 'Secret',
         metadata: { name: 'registry', namespace: account.namespace },
         type: 'kubernetes.io/dockerconfigjson',
