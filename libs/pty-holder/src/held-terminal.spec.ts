@@ -42,6 +42,16 @@ function read(file: string): string | null {
   }
 }
 
+/** A hundredth of every wait. */
+class HastyClock extends SystemClock {
+  readonly waits: number[] = [];
+
+  override wait(ms: number): Promise<void> {
+    this.waits.push(ms);
+    return super.wait(ms / 100);
+  }
+}
+
 /** Runs holders on this machine, with ways that can be cut. */
 class World {
   readonly streams: LocalStream[] = [];
@@ -82,6 +92,7 @@ describe('a shell that a holder keeps', () => {
     opened = [];
   });
   afterEach(async () => {
+    jest.restoreAllMocks();
     world.reachable = true;
     for (const terminal of opened) await terminal.kill();
     await Promise.all(opened.map(({ ended }) => ended));
@@ -122,6 +133,7 @@ describe('a shell that a holder keeps', () => {
   });
 
   it('loses no byte of output and types no line twice when its ways are cut again and again', async () => {
+    world.options = { ...world.options, clock: new HastyClock() };
     const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; printf ready; exec cat']);
     const heard = listen(terminal);
     await until(() => heard.text === 'ready');
@@ -319,6 +331,49 @@ describe('a shell that a holder keeps', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('waits for no answer for ever, neither what is in the foreground nor the end of what is to end', async () => {
+    world.options = { ...world.options, clock: new HastyClock() };
+    const terminal = await open();
+    listen(terminal);
+    await until(async () => (await terminal.foregroundBusy()) === false);
+    const signal = (kind: NodeJS.Signals): void => holders(name).forEach((holder) => process.kill(holder, kind));
+    signal('SIGSTOP');
+    for (let asked = 0; asked < 40; asked += 1) expect(await terminal.foregroundBusy()).toBeNull();
+    signal('SIGCONT');
+    await until(async () => (await terminal.foregroundBusy()) === false);
+    signal('SIGSTOP');
+    await terminal.kill();
+    expect(await terminal.ended).toEqual({ code: null, signal: 'SIGHUP', reason: 'killed' });
+    signal('SIGCONT');
+  });
+
+  it('is looked for more and more seldom where its way breaks each time, and ends by a certain word only', async () => {
+    const clock = new HastyClock();
+    const { run } = world.options;
+    const broken = ['exit 0', 'exit 137', 'echo hallo', 'echo no room >&2; exit 74'];
+    let reached = 0;
+    const options: HeldTerminalOptions = {
+      ...world.options,
+      clock,
+      run: (command) => {
+        reached += 1;
+        const script = reached > 1 ? broken.shift() : undefined;
+        return script === undefined ? run(command) : Promise.resolve(new LocalStream(['/bin/sh', '-c', script]));
+      },
+    };
+    jest.spyOn(Math, 'random').mockReturnValue(1);
+    const terminal = await HeldTerminal.open(options, { sessionId: name, cols: 80, rows: 24 }, SHELL);
+    opened.push(terminal);
+    const heard = listen(terminal);
+    world.cut();
+    await terminal.write(Buffer.from('echo sti""ll\n'));
+    await until(() => heard.text.includes('still'));
+    world.cut();
+    await terminal.write(Buffer.from('echo aga""in\n'));
+    await until(() => heard.text.includes('again'));
+    expect(clock.waits).toEqual([100, 200, 400, 800, 1_600, 3_200]);
+  });
+
   it('is gone when its holder is, and says what a container lacks', async () => {
     await expect(HeldTerminal.adopt(world.options, name)).rejects.toMatchObject({ kind: 'gone', message: /no such terminal/ });
     const terminal = await open();
@@ -333,8 +388,8 @@ describe('a shell that a holder keeps', () => {
     });
     const refused = (script: string): Promise<unknown> =>
       HeldTerminal.adopt(answer(script), name).catch(({ kind, message }: RuntimeError) => `${kind}: ${message}`);
-    expect(await refused('echo Nsparc; cat')).toBe('gone: There is no terminal on machines of the kind sparc');
-    expect(await refused('echo no room >&2; exit 74')).toBe('gone: There is no terminal: no room');
-    expect(await refused('echo hallo; cat')).toMatch(/^gone: The terminal's program in the container is not ours/);
+    expect(await refused('echo Nsparc; cat')).toBe('refused: There is no terminal on machines of the kind sparc');
+    expect(await refused('echo no room >&2; exit 74')).toBe('refused: There is no terminal: no room');
+    expect(await refused('echo hallo; cat')).toMatch(/^refused: The terminal's program in the container is not ours/);
   });
 });

@@ -27,6 +27,9 @@ export interface HeldTerminalOptions {
 const WINDOW_BYTES = 524_288;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
+/** What is in the container is its user's, and may answer nothing: how long is waited for an answer, and for the end of a hung-up shell. */
+const ANSWER_MS = 2_000;
+const HANG_UP_MS = 15_000;
 /** Ways through proxies and kubelets are closed when nothing passes for long. */
 const TOUCH_MS = 300_000;
 
@@ -47,7 +50,10 @@ export class HeldTerminal implements TerminalChannel {
   private told: number;
   /** Consumed output that is worth a word. */
   private readonly tellBytes: number;
-  private asked: ((busy: boolean | null) => void)[] = [];
+  /** The answer that is due, to all who ask meanwhile. */
+  private asked: PromiseWithResolvers<boolean | null> | null = null;
+  /** At most so long before the next try to connect. */
+  private wait = FIRST_RETRY_MS;
   private killed = false;
   private detached = false;
   private exit: TerminalExit | null = null;
@@ -153,7 +159,7 @@ export class HeldTerminal implements TerminalChannel {
   /** Asks again over each new way, until it has ended. */
   kill(): Promise<void> {
     if (!this.over) this.killed = true;
-    this.connection?.send(HANG_UP_FRAME);
+    if (this.connection) this.hangUp(this.connection);
     return Promise.resolve();
   }
 
@@ -167,10 +173,23 @@ export class HeldTerminal implements TerminalChannel {
   foregroundBusy(): Promise<boolean | null> {
     const { connection } = this;
     if (!connection || this.exit) return Promise.resolve(this.exit ? false : null);
-    return new Promise((resolve) => {
-      this.asked.push(resolve);
+    if (!this.asked) {
+      this.asked = Promise.withResolvers();
       connection.send(FOREGROUND_FRAME);
+    }
+    return Promise.race([this.asked.promise, this.options.clock.wait(ANSWER_MS).then(() => null)]);
+  }
+
+  private hangUp(connection: HolderConnection): void {
+    connection.send(HANG_UP_FRAME);
+    void this.options.clock.wait(HANG_UP_MS).then(() => {
+      if (this.connection === connection) this.end(null);
     });
+  }
+
+  private answer(busy: boolean | null): void {
+    this.asked?.resolve(busy);
+    this.asked = null;
   }
 
   private take(frame: Exclude<HolderFrame, { readonly type: 'hello' }>): void {
@@ -190,7 +209,7 @@ export class HeldTerminal implements TerminalChannel {
         this.input.took(frame.position);
         return this.pump();
       case 'foreground':
-        return this.asked.shift()?.(frame.busy);
+        return this.answer(frame.busy);
       case 'exit':
         return this.end(exitOf(frame.bySignal, frame.value));
       case 'replaced':
@@ -202,9 +221,11 @@ export class HeldTerminal implements TerminalChannel {
   private use(connection: HolderConnection): void {
     if (this.over || this.detached) return connection.close();
     this.connection = connection;
+    const since = this.options.clock.millis();
     void connection.closed.then(() => {
       this.connection = null;
-      for (const resolve of this.asked.splice(0)) resolve(null);
+      this.answer(null);
+      if (this.options.clock.millis() - since > LONGEST_RETRY_MS) this.wait = FIRST_RETRY_MS;
       void this.reconnect();
     });
     this.pump();
@@ -212,7 +233,11 @@ export class HeldTerminal implements TerminalChannel {
 
   private async reconnect(): Promise<void> {
     const { clock, run } = this.options;
-    for (let wait = FIRST_RETRY_MS; !this.over && !this.detached; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
+    while (!this.over && !this.detached) {
+      // By chance: the shells of a cluster lose their ways all at once.
+      await clock.wait(Math.random() * this.wait);
+      this.wait = Math.min(2 * this.wait, LONGEST_RETRY_MS);
+      if (this.over || this.detached) return;
       try {
         const args = ['attach', this.sessionId, String(this.received), String(WINDOW_BYTES)];
         const connection = await HolderConnection.open(run, args, {
@@ -220,11 +245,12 @@ export class HeldTerminal implements TerminalChannel {
           frame: (frame) => this.take(frame),
         });
         connection.send(sizeFrame(this.cols, this.rows));
-        if (this.killed) connection.send(HANG_UP_FRAME);
-        return this.use(connection);
+        this.use(connection);
+        if (this.killed) this.hangUp(connection);
+        return;
       } catch (error) {
-        if (error instanceof RuntimeError && error.kind === 'gone') return this.end(null);
-        await clock.wait(wait);
+        const kind = error instanceof RuntimeError ? error.kind : null;
+        if (kind === 'gone' || (kind === 'refused' && this.killed)) return this.end(null);
       }
     }
   }

@@ -47,7 +47,8 @@ export class HolderConnection {
 
   /**
    * @param args of the holder; see ../program/pty-holder.c
-   * @throws RuntimeError `gone` without container, shell or means to hold one, saying which; `unreachable` when the way broke
+   * @throws RuntimeError `gone` without container or shell; `refused` without the means to hold one, saying which; `unreachable` when
+   * the way broke, or what was run there did
    */
   static async open(run: RunInContainer, args: readonly string[], listener: ConnectionListener): Promise<HolderConnection> {
     const stream = await run(holderCommand(args));
@@ -113,7 +114,7 @@ export class HolderConnection {
   }
 
   private fail(message: string): void {
-    this.fault = new RuntimeError('gone', message);
+    this.fault = new RuntimeError('refused', message);
     this.stream.close();
   }
 
@@ -121,6 +122,9 @@ export class HolderConnection {
     if (this.fault) return this.fault;
     if (end.kind === 'broken') return new RuntimeError('unreachable', end.message);
     if (end.code === NO_SUCH_SHELL) return new RuntimeError('gone', 'There is no such terminal');
-    return new RuntimeError('gone', `There is no terminal: ${this.words.trim() || `code ${end.code}`}`);
+    const words = this.words.trim();
+    return words
+      ? new RuntimeError('refused', `There is no terminal: ${words}`)
+      : new RuntimeError('unreachable', `The terminal's program ended with code ${end.code}`);
   }
 }
