@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MANIFESTS } from './kustomize';
@@ -34,7 +34,7 @@ export function buildServerImage(archive: string): string {
         .update(readFileSync(join(work, layer)))
         .digest('hex'),
     );
-    const name = `docker.io/devpocket/server:${createHash('sha256').update(digests.join()).digest('hex').slice(0, 12)}`;
+    const name = `localhost/devpocket-server:${createHash('sha256').update(digests.join()).digest('hex').slice(0, 12)}`;
     const config = {
       created: '1970-01-01T00:00:00Z',
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
@@ -69,10 +69,7 @@ function machineLayer(work: string): string {
 function applicationLayer(work: string): string {
   const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
   const modules = Object.entries(packages)
-    .filter(
-      ([path, { dev, optional, devOptional }]) =>
-        path !== '' && !dev && !optional && !devOptional && existsSync(join(ROOT, path)),
-    )
+    .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
     .map(([path]) => path);
   // Those within others come with them.
   const outer = modules.filter((path) => !modules.some((other) => path.startsWith(`${other}/`)));

@@ -266,7 +266,10 @@ async function main(): Promise<void> {
     await until('the shell knows', 10, () => shell.ended);
   } catch (error) {
     say(await inside('get', 'pods', '--output=wide'));
-    say(await inside('logs', `deployment/${DEPLOYMENT}`, '--all-containers', '--tail=40'));
+    for (const { metadata, status } of await pods()) {
+      const ended = status.containerStatuses?.some(({ restartCount }) => restartCount > 0) ? ['--previous'] : [];
+      say(await inside('logs', metadata.name, '--tail=20', ...ended).catch(String));
+    }
     throw error;
   } finally {
     await remove(objects);
