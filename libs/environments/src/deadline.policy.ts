@@ -59,10 +59,19 @@ export function resumed(environment: Environment, now: Date): Environment {
   };
 }
 
-/** Milliseconds until the next look. What is given up or stopped and still alive is on its way out. */
-export function nextLookMs(status: Status, { seen }: Pick<Observed, 'seen'>, sinceMs: number, failures: number): number {
+/**
+ * Milliseconds until the next look. What is given up or stopped and still alive is on its way out.
+ * @param told its runtime tells of changes; what only time changes remains to be seen
+ */
+export function nextLookMs(
+  status: Status,
+  { seen }: Pick<Observed, 'seen'>,
+  sinceMs: number,
+  failures: number,
+  told: boolean,
+): number {
   if (failures > 0) return Math.min(30_000, 250 * 2 ** Math.min(failures - 1, 7));
-  const soon = sinceMs < 10_000 ? 50 : 1_000;
+  const soon = told ? 3_000 : sinceMs < 10_000 ? 50 : 1_000;
   switch (status) {
     case 'creating':
     case 'starting':

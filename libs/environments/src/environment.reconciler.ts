@@ -1,6 +1,6 @@
 import { HealthRegistry } from '@devpocket/http';
 import { Clock, Loop } from '@devpocket/kernel';
-import { type RuntimeDriver, RuntimeError, RuntimeRegistry, type Sighting } from '@devpocket/runtime';
+import { type RuntimeDriver, RuntimeError, type RuntimeKind, RuntimeRegistry, type Sighting } from '@devpocket/runtime';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { deadlineOf, nextLookMs, resumed, withDeadline } from './deadline.policy';
@@ -13,6 +13,10 @@ import { type Claim, LEASE_MS, LookRepository } from './look.repository';
 
 const AT_ONCE = 16;
 const POLL_MS = 250;
+/** One start or stop is several changes in a row. */
+const GATHER_MS = 20;
+/** Nothing waits for it: changes wake it. */
+const NOTICES_MS = 60_000;
 const STOP_GRACE_MS = 5_000;
 const RENEW_MS = LEASE_MS / 3;
 /** A runtime that takes longer than this for one look and act counts as one that does not answer. */
@@ -23,7 +27,11 @@ const LONGEST_LOOK_MS = 60_000;
 export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('Reconciler');
   private readonly loop: Loop;
-  private readonly inFlight = new Set<Promise<void>>();
+  private readonly inFlight = new Map<Promise<void>, string>();
+  /** Gathers what runtimes tell of by themselves, and makes it due. */
+  private readonly notices: Loop;
+  private readonly changed = new Set<string>();
+  private readonly telling = new Map<RuntimeKind, () => void>();
   private stopping = false;
 
   constructor(
@@ -41,18 +49,35 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
       turn: () => this.turn(),
       onError: (error) => this.logger.error({ err: error }, 'A turn failed'),
     });
+    this.notices = new Loop(clock, {
+      name: 'changes',
+      intervalMs: NOTICES_MS,
+      turn: (signal) => this.notice(signal),
+      onError: (error) => this.logger.error({ err: error }, 'Changes were not taken in; they are seen a little later'),
+    });
     health.addLoop(this.loop);
+    health.addLoop(this.notices);
   }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.looks.makeAllDue();
     this.loop.start();
+    for (const driver of this.runtimes.all()) {
+      const end = driver.onChange((id) => {
+        this.changed.add(id);
+        this.notices.wake();
+      });
+      if (end) this.telling.set(driver.kind, end);
+    }
+    if (this.telling.size > 0) this.notices.start();
   }
 
   async onModuleDestroy(): Promise<void> {
     this.stopping = true;
+    for (const end of this.telling.values()) end();
+    await this.notices.stop();
     await this.loop.stop();
-    await Promise.all(this.inFlight);
+    await Promise.all(this.inFlight.keys());
   }
 
   /** Something was wished for: look now. */
@@ -65,17 +90,30 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     while (this.inFlight.size < AT_ONCE && !this.stopping) {
       const claim = await this.looks.claim(randomUUID());
       if (!claim) return;
+      const { id } = claim.environment;
       const work = this.process(claim).finally(() => {
         this.inFlight.delete(work);
         this.loop.wake();
+        // It may have changed after it was looked at.
+        if (this.changed.has(id)) this.notices.wake();
       });
-      this.inFlight.add(work);
+      this.inFlight.set(work, id);
     }
   }
 
   /** Environments that are being looked at. */
   get underWay(): number {
     return this.inFlight.size;
+  }
+
+  private async notice(signal: AbortSignal): Promise<void> {
+    await this.clock.wait(GATHER_MS, signal);
+    const underWay = new Set(this.inFlight.values());
+    const ids = [...this.changed].filter((id) => !underWay.has(id));
+    for (const id of ids) this.changed.delete(id);
+    if (ids.length === 0) return;
+    await this.looks.makeDue(ids);
+    this.loop.wake();
   }
 
   private async process(claim: Claim): Promise<void> {
@@ -179,7 +217,8 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     const became = shown.status !== before.shown.status;
     const progressed = shown.phase !== before.shown.phase || shown.progress !== before.shown.progress;
     const since = became ? now : next.since;
-    const wait = nextLookMs(shown.status, observed, now.getTime() - since.getTime(), failures);
+    const told = this.telling.has(before.runtimeKind);
+    const wait = nextLookMs(shown.status, observed, now.getTime() - since.getTime(), failures, told);
     const after = await this.looks.record(
       claim,
       {

@@ -143,9 +143,11 @@ export class LookRepository {
     }));
   }
 
-  /** Somebody has reason to think that it is not as it was seen. */
-  async makeDue(id: string): Promise<void> {
-    await this.records.updateOne({ _id: new Types.ObjectId(id) }, { $set: { next_look: this.clock.now() } });
+  /** Somebody has reason to think that these are not as they were seen. */
+  async makeDue(ids: readonly string[]): Promise<void> {
+    const now = this.clock.now();
+    const these = { _id: { $in: ids.map((id) => new Types.ObjectId(id)) }, next_look: { $gt: now } };
+    await this.records.updateMany(these, { $set: { next_look: now } });
   }
 
   /** How long the one that is due longest has been waiting, in ms. */

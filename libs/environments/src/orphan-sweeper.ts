@@ -78,8 +78,8 @@ export class OrphanSweeper implements OnApplicationBootstrap, OnModuleDestroy {
   /** The reconciler alone says what is seen of an environment: it is told to look at those that were not listed. */
   private async sweepRecords(driver: RuntimeDriver, held: ReadonlySet<string>): Promise<void> {
     const { kind } = driver;
-    for (const { environmentId } of await this.looks.atRest(kind, 'something'))
-      if (!held.has(environmentId)) await this.looks.makeDue(environmentId);
+    const rested = (await this.looks.atRest(kind, 'something')).map(({ environmentId }) => environmentId);
+    await this.looks.makeDue(rested.filter((id) => !held.has(id)));
     const lost = await this.looks.atRest(kind, 'nothing');
     for (const place of lost) await this.orphans.note('record', kind, place, this.clock.now());
     const there = new Set(lost.map(({ environmentId }) => environmentId));

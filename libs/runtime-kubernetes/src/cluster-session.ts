@@ -3,12 +3,12 @@ import { type ClusterConnection, type Place, RuntimeError } from '@devpocket/run
 import { type ApiClient, pathOf } from './api-client';
 import { toRuntimeError } from './api-error';
 import { type Claim, type KubeEvent, type KubeObject, type Pod } from './kube-objects';
-import { baseName, environmentOf, LABEL, namespaceOf, selectorOf } from './names';
+import { baseName, environmentOf, heldOf, LABEL, namespaceOf, selectorOf } from './names';
 import { LogArchive } from './log-archive';
 import { LogSaver } from './log-saver';
 import { NamespaceKeeper } from './namespace-keeper';
 import { PodLogs } from './pod-logs';
-import { type Traces } from './sight';
+import { sightOf, type Traces } from './sight';
 import { StorageMeter } from './storage-meter';
 import { UsageReader } from './usage-reader';
 import { WatchCache } from './watch-cache';
@@ -38,7 +38,7 @@ export class ClusterSession {
     readonly connection: ClusterConnection,
     readonly api: ApiClient,
     readonly install: string,
-    clock: Clock,
+    private readonly clock: Clock,
     log: { warn(message: string): void },
   ) {
     const ours = { labelSelector: `${LABEL.install}=${install}` };
@@ -68,6 +68,21 @@ export class ClusterSession {
     this.claims.subscribe((environmentId) => {
       if (this.claims.of(environmentId).length === 0) this.confirmed.delete(environmentId);
     });
+  }
+
+  /** Calls back with each environment that looks otherwise than before. */
+  subscribe(listener: (environmentId: string) => void): void {
+    const told = new Map<string, string>();
+    const look = (environmentId: string): void => {
+      const [object] = [...this.claims.of(environmentId), ...this.pods.of(environmentId)];
+      const place = object ? heldOf(object, this.connection.clusterId) : null;
+      const seen = place ? JSON.stringify(sightOf(this.cached(place), this.clock.now())) : undefined;
+      if (told.get(environmentId) === seen) return;
+      if (seen === undefined) told.delete(environmentId);
+      else told.set(environmentId, seen);
+      listener(environmentId);
+    };
+    for (const cache of [this.pods, this.claims]) cache.subscribe(look);
   }
 
   start(): void {
@@ -103,6 +118,13 @@ export class ClusterSession {
       ['secrets', 'services'].map((kind) => this.api.list<KubeObject>(`/api/v1/${kind}`, { query, accept: METADATA_ONLY })),
     );
     return [...this.claims.all(), ...this.pods.all(), ...unwatched.flatMap(({ items }) => items)];
+  }
+
+  /** Is its volume being made, without waiting for a pod that is to use it? */
+  isBinding(place: Place): boolean {
+    const [claim] = this.claims.of(place.environmentId);
+    const events = this.claimEvents.of(`${this.namespaceOf(place)}/${baseName(place.environmentId)}`);
+    return claim?.status?.phase === 'Pending' && !events.some(({ reason }) => reason === 'WaitForFirstConsumer');
   }
 
   /** @throws RuntimeError `unreachable` */

@@ -23,6 +23,7 @@ export class ClusterSessions {
     private readonly install: () => Promise<string>,
     private readonly clock: Clock,
     private readonly log: { warn(message: string): void },
+    private readonly onChange: (environmentId: string) => void,
   ) {}
 
   /** @throws RuntimeError as `find`, and `gone` where the cluster is registered no more */
@@ -81,6 +82,7 @@ export class ClusterSessions {
     const api = new ApiClient(await this.credentialsOf(connection));
     const session = new ClusterSession(connection, api, await this.install(), this.clock, this.log);
     this.entries.set(clusterId, { session, askedAt: this.clock.millis() });
+    session.subscribe(this.onChange);
     session.start();
     if (entry) void entry.session.stop();
     return session;

@@ -40,11 +40,15 @@ export class KubernetesDriver extends RuntimeDriver {
   private readonly sessions: ClusterSessions;
   private readonly acts: EnvironmentActs;
   private readonly podTerminals: PodTerminals;
+  private readonly listeners = new Set<(environmentId: string) => void>();
 
   constructor(private readonly options: KubernetesRuntimeOptions) {
     super();
     const { clusters, install, clock, log } = options;
-    this.sessions = new ClusterSessions(clusters, install, clock, log);
+    const changed = (environmentId: string): void => {
+      for (const listener of this.listeners) listener(environmentId);
+    };
+    this.sessions = new ClusterSessions(clusters, install, clock, log, changed);
     this.acts = new EnvironmentActs(clock);
     this.podTerminals = new PodTerminals(this.sessions, clock, options.terminalBufferBytes);
   }
@@ -79,6 +83,12 @@ export class KubernetesDriver extends RuntimeDriver {
     const session = await this.sessions.find(place);
     if (!session) return { seen: 'absent' };
     return sightOf(await session.traces(place), this.options.clock.now());
+  }
+
+  /** Of clusters that have been asked for something since. */
+  override onChange(listener: (environmentId: string) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   async start(spec: EnvironmentSpec): Promise<void> {

@@ -82,6 +82,14 @@ export abstract class RuntimeDriver {
   abstract look(place: Place): Promise<Sighting>;
 
   /**
+   * Calls back with the id of an environment that may look otherwise than before, where the runtime tells by itself.
+   * @returns ends it; null: the runtime tells nothing, and is looked at again and again
+   */
+  onChange(_listener: (environmentId: string) => void): (() => void) | null {
+    return null;
+  }
+
+  /**
    * Begins to start the incarnation: volume, then container or processes, then (first start only) the startup commands.
    * Returns when begun; `look` tells how it goes on. An older incarnation still there is ended first.
    */
