@@ -11,6 +11,10 @@ import { isAbandoned, startupOf } from './sight';
 /** Quotas are counted, and namespaces and volumes go, within this. */
 const PATIENCE_MS = 20_000;
 const AGAIN_MS = 100;
+/** What the watches bring is looked for so often. */
+const LOOK_MS = 20;
+/** A volume that takes longer is waited for by its pod. */
+export const BINDING_MS = 3_000;
 /** A pod that is killed still gets this, so that the API forgets it only when the kubelet has ended it. */
 const KILL_SECONDS = 1;
 /** What was asked for a moment ago need not be asked for again. */
@@ -128,6 +132,8 @@ export class EnvironmentActs {
     await Promise.all([
       ...(hasVariables(spec) ? [this.apply(session, variables(spec, install))] : []),
       ...(spec.defaultPort === null ? [] : [this.apply(session, service(spec, install, spec.defaultPort))]),
+      // A pod that comes before its volume is put back by the scheduler, for a second and more.
+      this.until(() => !session.isBinding(spec), BINDING_MS),
     ]);
     const hasStarted = session.claims
       .of(spec.environmentId)
@@ -184,10 +190,10 @@ export class EnvironmentActs {
     return this.patiently(() => session.api.apply(manifest));
   }
 
-  private async until(done: () => boolean): Promise<boolean> {
-    for (let waited = 0; !done(); waited += AGAIN_MS) {
-      if (waited >= PATIENCE_MS) return false;
-      await this.clock.wait(AGAIN_MS);
+  private async until(done: () => boolean, patienceMs = PATIENCE_MS): Promise<boolean> {
+    for (let waited = 0; !done(); waited += LOOK_MS) {
+      if (waited >= patienceMs) return false;
+      await this.clock.wait(LOOK_MS);
     }
     return true;
   }
