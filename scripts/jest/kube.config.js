@@ -6,6 +6,8 @@ module.exports = {
   rootDir: '../..',
   testMatch: ['**/*.kube-spec.ts'],
   testTimeout: 180_000,
+  // They wait for the cluster more than they work.
+  maxWorkers: 3,
   globalSetup: './scripts/jest/kube-setup.ts',
   globalTeardown: './scripts/jest/kube-teardown.ts',
 };
