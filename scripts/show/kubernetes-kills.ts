@@ -2,12 +2,12 @@
  * Kills the server with SIGKILL between every pair of the calls that a create and a delete make to a real cluster: a proxy holds
  * the k-th call of the k-th user's environment, before it arrives or before its answer comes back; when all are held the server is
  * killed and started again. Every environment must then become usable, or be gone with all that was made for it; nothing may be
- * there twice, and limits count exactly.
+ * there twice, limits count exactly, and a shell of somebody else goes on.
  *
  *   KUBECONFIG=… npm run show:kubernetes-kills [-- --short]
  */
 import { ApiError } from '@devpocket/client';
-import { type ApiCall, type ApiProxy, isWatch, openProxy, serverKubeConfig } from '@testing/runtime-kubernetes';
+import { type ApiCall, type ApiProxy, isWatch, openProxy, serverKubeConfig, TEST_IMAGE } from '@testing/runtime-kubernetes';
 import { parseArgs } from 'node:util';
 import { ServerRig } from '../../apps/api/testing';
 
@@ -18,6 +18,17 @@ const WAVE = 15;
 const HOLD_MS = 12_000;
 /** A lease of the killed server, and what is left of the work. */
 const SETTLE_MS = 90_000;
+
+/** With everything that an environment may have: a port and commands of its own. */
+const TEMPLATE = `
+name: whole
+display_name: Whole
+category: system
+image: ${TEST_IMAGE}
+default_port: 8080
+default_resources: { cpu: 100m, memory: 64Mi, storage: 16Mi }
+startup_commands: ['echo begun']
+`;
 
 type Act = 'create' | 'delete';
 type Hold = 'hold_call' | 'hold_answer';
@@ -66,6 +77,7 @@ class Show {
   private readonly subjects = new Map<string, Subject>();
   private proxy: ApiProxy | null = null;
   private clusterId = '';
+  private others = 0;
   kills = 0;
 
   async open(): Promise<void> {
@@ -77,6 +89,7 @@ class Show {
       return passes ? 'pass' : (this.subjects.get(userId)?.fateOf(call) ?? 'pass');
     };
     this.proxy = proxy;
+    await this.rig.addTemplate(TEMPLATE);
     this.clusterId = await this.rig.addCluster('held', {}, proxy.kubeConfig);
   }
 
@@ -91,6 +104,27 @@ class Show {
     const subject = new Subject(name, String(id));
     this.subjects.set(subject.userId, subject);
     return subject;
+  }
+
+  /** A shell that nobody means goes on through every kill. @returns looks whether it did */
+  async bystander(): Promise<() => Promise<void>> {
+    const user = 'bystander';
+    await this.rig.user(user);
+    const id = await this.rig.create('watched', {}, { user });
+    await this.rig.reachStatus(id, 'running', { user });
+    this.others = await this.counted();
+    const shell = await this.rig.shell(id, { user });
+    const { session_id: session } = await shell.told('welcome');
+    shell.type('echo pi""d-$$-\n');
+    const pid = await shell.hears(/pid-(\d+)-/);
+    return async () => {
+      const again = await this.rig.shell(id, { user, query: `&session_id=${String(session)}` });
+      await again.told('welcome');
+      again.type('echo sa""me-$$-\n');
+      const now = await again.hears(/same-(\d+)-/).catch((error: unknown) => String(error));
+      if (now !== pid) fault(`the shell ${pid} of a bystander is now ${now}`);
+      await this.rig.remove(id, user);
+    };
   }
 
   /** How many calls each act takes when nothing is held. */
@@ -129,11 +163,12 @@ class Show {
       shell.talk.socket.terminate();
       await this.expectRefusal(user, 'environment_limit_reached');
       say(`  ${user}: create, held ${describe(held)}: usable ${took} ms after the start`);
-      const own = (await this.rig.cluster.left(userId)).filter((one) => /^(pods|persistentvolumeclaims|namespaces) /.test(one));
-      if (own.length !== 3 || !own.includes(`pods env-${id}-1`)) fault(`${user} has ${own.join(', ')}`);
+      const own = (await this.rig.cluster.left(userId)).filter((one) => !one.startsWith('serviceaccounts'));
+      if (own.length !== 5 || !own.includes(`pods env-${id}-1`)) fault(`${user} has ${own.join(', ')}`);
     });
     const counted = await this.counted();
-    if (counted !== subjects.length) fault(`the cluster counts ${counted} environments, not ${subjects.length}`);
+    const expected = subjects.length + this.others;
+    if (counted !== expected) fault(`the cluster counts ${counted} environments, not ${expected}`);
   }
 
   async gone(subjects: readonly Subject[]): Promise<void> {
@@ -146,7 +181,7 @@ class Show {
     });
     const { items } = await this.rig.ask('GET', '/admin/orphans');
     if (Array.isArray(items) && items.length > 0) fault(`orphans: ${JSON.stringify(items)}`);
-    await this.rig.until(async () => (await this.counted()) === 0, 'the cluster still counts some');
+    await this.rig.until(async () => (await this.counted()) === this.others, 'the cluster still counts some');
   }
 
   /** Fills up to the plan's limits again: no place was lost, and none was made. */
@@ -167,7 +202,8 @@ class Show {
   private async begin(act: Act, subject: Subject, cut: Cut | null): Promise<void> {
     const { name: user } = subject;
     subject.begin(cut);
-    if (act === 'create') subject.environmentId = await this.rig.create('one', { environment_variables: { A: 'b' } }, { user });
+    const whole = { template: 'whole', image: undefined, environment_variables: { A: 'b' } };
+    if (act === 'create') subject.environmentId = await this.rig.create('one', whole, { user });
     else await this.rig.ask('DELETE', `/environments/${subject.environmentId}`, undefined, { user });
   }
 
@@ -196,6 +232,7 @@ async function main(): Promise<void> {
     await show.open();
     const counts = await show.count();
     say(`a create takes ${counts.create} calls, a delete ${counts.delete}`);
+    const lookAtBystander = await show.bystander();
     const most = Math.max(counts.create, counts.delete);
     const at = Array.from({ length: most }, (_, index) => index + 1);
     // In short every second call is held before it arrives, the others before they are answered.
@@ -220,6 +257,7 @@ async function main(): Promise<void> {
       await show.gone(subjects);
       last = subjects.at(-1) ?? null;
     }
+    await lookAtBystander();
     if (last && !values.short) await show.exact(last);
     say(
       faults.length === 0

@@ -3,7 +3,7 @@ import { Installation, openDatabase } from '@devpocket/database';
 import { testSettings } from '@testing/config';
 import { serverKubeConfig, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,6 +32,7 @@ export class ServerRig {
   private readonly dataDir = mkdtempSync(join(tmpdir(), 'devpocket-rig-'));
   private readonly clients = new Map<string, RestClient>();
   private readonly talks: Talk[] = [];
+  private settings: Readonly<Record<string, string>> = {};
   private opened: { readonly cluster: TestCluster; readonly database: Connection } | null = null;
 
   constructor(private readonly env: Readonly<Record<string, string>> = {}) {}
@@ -66,8 +67,8 @@ export class ServerRig {
       await server.start();
     }
     await this.user(OPERATOR);
-    const { PATH = '' } = process.env;
-    await promisify(execFile)(process.execPath, [CLI, 'user', 'promote', OPERATOR], { env: { PATH, ...env } });
+    this.settings = env;
+    await this.cli('user', 'promote', OPERATOR);
     const { id } = await this.ask('GET', '/auth/me');
     await this.ask('PATCH', `/users/${String(id)}`, { subscription_plan: 'admin' });
     const { database: settings } = testSettings(env);
@@ -83,6 +84,18 @@ export class ServerRig {
     if (process.env.MONGODB_URL) await this.opened?.database.dropDatabase();
     await this.opened?.database.close();
     rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  private async cli(...args: readonly string[]): Promise<void> {
+    const { PATH = '' } = process.env;
+    await promisify(execFile)(process.execPath, [CLI, ...args], { env: { PATH, ...this.settings } });
+  }
+
+  /** @param yaml as `devpocket templates load` takes it */
+  async addTemplate(yaml: string): Promise<void> {
+    const file = join(this.dataDir, 'template.yaml');
+    writeFileSync(file, yaml);
+    await this.cli('templates', 'load', file);
   }
 
   /** A new account, which servers then know by its name. */
