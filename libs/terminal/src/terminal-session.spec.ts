@@ -436,6 +436,17 @@ describe('a session', () => {
     expect([here, news]).toEqual([true, [' and after'.length]]);
   });
 
+  it('is found without it when what is said to be kept does not come', async () => {
+    const clock = new ManualClock();
+    const channel = Object.assign(new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, new Date(0), new Map()).channel(), {
+      kept: 9,
+    });
+    const listener = { output: () => undefined, typed: () => undefined, ended: () => undefined };
+    const { restored } = new TerminalSession(channel, 'e', BUFFER, clock, listener);
+    await advance(clock, 10_000);
+    await restored;
+  });
+
   it('forgets the client whose input is longest ago, never one that types', async () => {
     const { session, attach } = world();
     const phone = new Phone();

@@ -7,6 +7,8 @@ import { orphanedHead } from './utf8';
 
 /** How often a paused shell is looked at again: nobody tells that a client has stalled. */
 const BALANCE_MS = 500;
+/** How long kept output may take to come: what a container says of it may not be so. */
+const RESTORE_MS = 10_000;
 const CLOSE_REPLACED = 4408;
 const CLOSE_GONE = 4410;
 const CLOSE_DONE = 1000;
@@ -41,7 +43,7 @@ export interface SessionListener {
 /** One shell with its kept output. It outlives its sockets: each is only a cursor into the ring. */
 export class TerminalSession {
   readonly createdAt: Date;
-  /** Resolves when the output that was kept before is here: until then nobody can go on behind it. */
+  /** Resolves when the output that was kept before is here, or does not come: until then nobody can go on behind it. */
   readonly restored: Promise<void>;
   private readonly ring: RingBuffer;
   private readonly clients = new Set<AttachedClient>();
@@ -76,7 +78,7 @@ export class TerminalSession {
     this.ring = new RingBuffer(bufferBytes, channel.start);
     this.marks = new InputMarks(channel.inputMarks);
     const history = channel.start + channel.kept;
-    this.restored = new Promise((resolve) => {
+    const restored = new Promise<void>((resolve) => {
       channel.attach((chunk) => {
         this.output(chunk, history);
         if (this.ring.end >= history) resolve();
@@ -87,6 +89,7 @@ export class TerminalSession {
         resolve();
       });
     });
+    this.restored = Promise.race([restored, clock.wait(RESTORE_MS)]);
   }
 
   get id(): string {

@@ -6,11 +6,14 @@ import { type RuntimeDriver, RuntimeError, RuntimeRegistry, type TerminalExit } 
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { Counter, Gauge } from 'prom-client';
+import { SESSION_ID } from './terminal.protocol';
 import { TerminalSession } from './terminal-session';
 
 /** How long an ended session keeps its tail and exit. */
 const REMEMBER_MS = 10 * 60_000;
 const SWEEP_MS = 10_000;
+/** Shells that are taken over, of those that run and those that have ended, for each that may run. */
+const MOST_ADOPTED = 4;
 
 export interface SessionView {
   readonly sessionId: string;
@@ -25,7 +28,7 @@ export interface SessionView {
 /** The shells of all environments that somebody has opened here. Sockets come and go; these stay. */
 @Injectable()
 export class TerminalSessionsService implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly sessions = new Map<string, TerminalSession>();
+  private readonly sessions = new Map<string, TerminalSession>(); // by `keyOf`
   /** Closed by request, by when: a runtime still remembers how they ended. */
   private readonly removed = new Map<string, number>();
   /** Opening and adopting go one after another within an environment. */
@@ -104,15 +107,13 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
 
   /** A session that exists, here or in a runtime whose shells outlived the last server. @throws DomainError `not_found | unavailable` */
   async find(environment: LocatedEnvironment, sessionId: string): Promise<TerminalSession> {
-    const known = this.sessions.get(sessionId);
-    if (known) {
-      if (known.environmentId !== environment.id) throw DomainError.notFound('Session');
-      return known;
-    }
+    const key = keyOf(environment.id, sessionId);
+    const known = this.sessions.get(key);
+    if (known) return known;
     return this.inTurn(environment.id, async () => {
       await this.adoptAll(environment);
-      const found = this.sessions.get(sessionId);
-      if (found?.environmentId !== environment.id) throw DomainError.notFound('Session');
+      const found = this.sessions.get(key);
+      if (!found) throw DomainError.notFound('Session');
       return found;
     });
   }
@@ -135,25 +136,34 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
 
   private async close(session: TerminalSession): Promise<void> {
     if (session.alive) await session.kill();
-    this.sessions.delete(session.id);
-    this.removed.set(session.id, this.clock.millis());
+    const key = keyOf(session.environmentId, session.id);
+    this.sessions.delete(key);
+    this.removed.set(key, this.clock.millis());
   }
 
   private of(environmentId: string): TerminalSession[] {
     return [...this.sessions.values()].filter((session) => session.environmentId === environmentId);
   }
 
-  /** Takes over what outlived the server that opened it. */
+  /** Takes over what outlived the server that opened it; of what an environment says of that so much as a server would have. */
   private async adoptAll(environment: LocatedEnvironment): Promise<void> {
     const driver = this.runtimes.get(environment.runtimeKind);
     if (!driver.durableTerminals) return;
     const records = await this.ask(() => driver.terminals(environment.place), environment);
-    for (const { sessionId } of records) {
-      if (this.sessions.has(sessionId) || this.removed.has(sessionId)) continue;
+    const isNew = (sessionId: string): boolean => {
+      const key = keyOf(environment.id, sessionId);
+      return SESSION_ID.test(sessionId) && !this.sessions.has(key) && !this.removed.has(key);
+    };
+    const room = MOST_ADOPTED * this.settings.maxSessionsPerEnvironment - this.of(environment.id).length;
+    const newest = records
+      .filter(({ sessionId }) => isNew(sessionId))
+      .sort((a, b) => Number(a.exit !== null) - Number(b.exit !== null) || b.createdAt.getTime() - a.createdAt.getTime())
+      .slice(0, Math.max(0, room));
+    for (const { sessionId } of newest) {
       try {
         await this.keep(environment, await driver.adoptTerminal(environment.place, sessionId));
       } catch (error) {
-        if (!(error instanceof RuntimeError) || error.kind !== 'gone') throw unavailable(error);
+        if (!(error instanceof RuntimeError) || (error.kind !== 'gone' && error.kind !== 'refused')) throw unavailable(error);
       }
     }
   }
@@ -188,25 +198,29 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
       ended: () => undefined,
     });
     await session.restored;
-    this.sessions.set(session.id, session);
+    this.sessions.set(keyOf(environment.id, session.id), session);
     return session;
   }
 
   /** Forgets what ended long ago, and notes work that goes on in the foreground of shells that print. */
   private async sweep(): Promise<void> {
     const now = this.clock.millis();
-    for (const [id, at] of this.removed) if (at < now - 2 * REMEMBER_MS) this.removed.delete(id);
-    for (const [id, session] of this.sessions) {
-      if (session.endedAt && session.endedAt.getTime() < now - REMEMBER_MS && session.attached === 0) this.sessions.delete(id);
-      const { lastOutputAt } = session.describe();
-      if (!session.alive || !lastOutputAt || lastOutputAt.getTime() < now - SWEEP_MS) continue;
-      const busy = await session.foregroundBusy().catch(() => null);
-      if (busy ?? session.quietTyping) this.activity.touch(session.environmentId);
-    }
+    for (const [key, at] of this.removed) if (at < now - 2 * REMEMBER_MS) this.removed.delete(key);
+    for (const [key, { endedAt, attached }] of this.sessions)
+      if (endedAt && endedAt.getTime() < now - REMEMBER_MS && attached === 0) this.sessions.delete(key);
+    // At once: one environment may take its time to answer.
+    await Promise.all([...this.sessions.values()].map((session) => this.note(session, now)));
+  }
+
+  private async note(session: TerminalSession, now: number): Promise<void> {
+    const { lastOutputAt } = session.describe();
+    if (!session.alive || !lastOutputAt || lastOutputAt.getTime() < now - SWEEP_MS) return;
+    const busy = await session.foregroundBusy().catch(() => null);
+    if (busy ?? session.quietTyping) this.activity.touch(session.environmentId);
   }
 
   private forgetAll(environmentId: string): void {
-    for (const session of this.of(environmentId)) this.sessions.delete(session.id);
+    for (const session of this.of(environmentId)) this.sessions.delete(keyOf(environmentId, session.id));
   }
 
   private async ask<T>(call: (driver: RuntimeDriver) => Promise<T>, environment: LocatedEnvironment): Promise<T> {
@@ -228,6 +242,11 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
       if (this.turns.get(environmentId) === turn) this.turns.delete(environmentId);
     }
   }
+}
+
+/** An id is what an environment says of its own shells: another's may have the same. */
+function keyOf(environmentId: string, sessionId: string): string {
+  return `${environmentId}/${sessionId}`;
 }
 
 function notRunning({ status }: LocatedEnvironment): DomainError {

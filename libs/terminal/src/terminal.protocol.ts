@@ -102,7 +102,7 @@ export interface TerminalQuery {
   readonly view: boolean;
 }
 
-const SESSION_ID = /^[0-9a-f]{24}$/;
+export const SESSION_ID = /^[0-9a-f]{24}$/;
 const CLIENT_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The URL's options, or what is wrong with them. */
