@@ -96,7 +96,13 @@ describe('a shell that a holder keeps', () => {
     world.reachable = true;
     for (const terminal of opened) await terminal.kill();
     await Promise.all(opened.map(({ ended }) => ended));
-    for (const pid of holders(name.slice(0, 'spec-'.length + 36))) process.kill(pid);
+    for (const pid of holders(name.slice(0, 'spec-'.length + 36))) {
+      try {
+        process.kill(pid);
+      } catch {
+        // it has ended meanwhile
+      }
+    }
   });
   const open = async (shell?: string[]): Promise<HeldTerminal> => {
     const terminal = await world.open(name, shell);

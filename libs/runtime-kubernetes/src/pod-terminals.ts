@@ -74,14 +74,27 @@ export class PodTerminals {
     return terminal;
   }
 
-  private optionsFor({ session, place, pod, at }: Home): HeldTerminalOptions {
+  private optionsFor(home: Home): HeldTerminalOptions {
+    const { session, place, pod } = home;
     return {
-      run: (command) => ExecStream.open(session.api, { ...at, command, stdin: true }),
+      run: (command) => this.run(home, command),
       clock: this.clock,
       bufferBytes: this.bufferBytes,
       explain: (own) => this.explain(session, place, pod, own),
       touch: () => session.storage.touch(place.environmentId),
     };
+  }
+
+  /** A kubelet that has just begun does not know its pods: that a container is not there is so when the API has it so. */
+  private async run({ session, place, pod, at }: Home, command: readonly string[]): Promise<ExecStream> {
+    try {
+      return await ExecStream.open(session.api, { ...at, command, stdin: true });
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.kind !== 'gone') throw error;
+      const now = (await session.traces(place)).pods.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
+      const runs = now?.metadata?.deletionTimestamp === undefined && now && mainOf(now)?.state?.running;
+      throw runs ? new RuntimeError('unreachable', error.message) : error;
+    }
   }
 
   private async homeOf(place: Place): Promise<Home> {
