@@ -113,6 +113,7 @@ export class ExecStream {
   }
 
   private receive(data: RawData): void {
+    if (this.over) return; // what was still in the socket when it was let go
     this.heardAt = performance.now();
     const frame = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
     const payload = frame.subarray(1);

@@ -49,8 +49,12 @@ describe('shells in pods', () => {
       lines.map((line) => channel.write(Buffer.from(line), { clientId: 'phone', seq: (seq += line.length) })),
     );
     await until(() => heard.text.includes('\n1000\r\n'));
+    // As a kubelet says that has just begun.
+    const absent = [404, 404];
+    proxy.fate = ({ url }) => (url.includes('/exec?') && absent.shift()) || 'pass';
     proxy.cut();
     await until(() => heard.text.includes('\n50000\r\n'));
+    expect(absent).toEqual([]);
     await proxy.stop();
     await delay(OUT_OF_REACH_MS);
     await channel.resize({ cols: 120, rows: 40 });
