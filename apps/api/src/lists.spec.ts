@@ -34,6 +34,8 @@ describe('every list', () => {
       await once(socket, 'message');
     }
     await api.call('POST', '/auth/login', { body: { username_or_email: 'lister', password: PASSWORD } });
+    for (const name of ['one', 'two'])
+      await api.call('POST', '/auth/api-keys', { token: user.token, body: { name, scopes: ['env:read'] } });
     const users = api.running.app.get(UsersService, { strict: false });
     await users.promote((await users.findByName('lister'))?.id ?? '');
   });
@@ -50,6 +52,10 @@ describe('every list', () => {
     ['/users', 'id', 'created_at', 2],
     ['/auth/sessions', 'id', 'created_at', 2],
     ['/clusters', 'id', 'created_at', 0],
+    ['/auth/api-keys', 'id', 'created_at', 2],
+    ['/users/me/audit', 'id', 'timestamp', 3],
+    ['/admin/audit', 'id', 'timestamp', 4],
+    ['/admin/environments', 'id', 'created_at', 3],
   ];
 
   async function page(path: string): Promise<{ items: readonly Item[]; next: string | null; total: number }> {
@@ -84,6 +90,22 @@ describe('every list', () => {
       expect([query, status, errors[0]?.field]).toEqual([query, 422, query.split('=')[0]]);
     }
     expect((await api.call('GET', `${path}?limit=100`, { token: user.token })).status).toBe(200);
+  });
+
+  it('of everybody’s environments is searched by status and owner, and tells no variables', async () => {
+    const other = await api.user('owner');
+    const body = { name: 'theirs', template: 'ubuntu', environment_variables: { TOKEN: 'hunter2' } };
+    const created = await other.client.request('POST', '/environments', body);
+    const { id, user_id: owner } = isRecord(created)
+      ? { id: String(created.id), user_id: String(created.user_id) }
+      : { id: '', user_id: '' };
+    await eventually(async () => (await other.client.environment(id)).status === 'running');
+    const found = async (query: string) => (await page(`/admin/environments?${query}`)).items;
+    expect((await found(`user=${owner}`)).map((item) => item.id)).toEqual([id]);
+    expect((await found(`user=${owner}&status=stopped`)).map((item) => item.id)).toEqual([]);
+    expect((await found('status=stopped')).map((item) => item.name)).toEqual(['two', 'one']);
+    expect(JSON.stringify(await found(''))).not.toMatch(/hunter2|environment_variables/);
+    expect((await api.call('GET', '/admin/environments', { token: other.token })).status).toBe(403);
   });
 
   it('neither repeats nor skips while it grows', async () => {

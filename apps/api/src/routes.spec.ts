@@ -71,6 +71,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'GET /clusters/:id/health': 'admin',
 
   'GET /admin/audit': 'admin',
+  'GET /admin/environments': 'admin',
   'GET /admin/orphans': 'admin',
   'DELETE /admin/orphans/:id': 'admin',
 };

@@ -2,7 +2,7 @@ import { ToInteger, PageQuery } from '@devpocket/http';
 import { parseTime, REGIONS, type Region } from '@devpocket/kernel';
 import { PHASES, type Phase, STATUS_REASONS, type StatusReason } from '@devpocket/runtime';
 import { type TicketPurpose } from '@devpocket/shared-state';
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, OmitType } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import {
   IsDate,
@@ -149,6 +149,18 @@ export class EnvironmentQuery extends PageQuery {
   template?: string;
 }
 
+export class AdminEnvironmentQuery extends PageQuery {
+  @ApiPropertyOptional({ type: 'string', enum: STATUSES })
+  @IsOptional()
+  @IsIn(STATUSES, { context: { code: 'invalid_status' } })
+  status?: Status;
+
+  @ApiPropertyOptional({ type: 'string', pattern: '^[0-9a-f]{24}$', description: 'The id of whose they are' })
+  @IsOptional()
+  @Matches(/^[0-9a-f]{24}$/, { message: 'user must be the id of an account' })
+  user?: string;
+}
+
 export class MetricsQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 168, default: 24 })
   @IsOptional()
@@ -277,6 +289,9 @@ export class EnvironmentDto {
   @ApiProperty({ type: 'number', nullable: true })
   storage_usage!: number | null;
 }
+
+/** Without what may be its user's secret. */
+export class AdminEnvironmentDto extends OmitType(EnvironmentDto, ['environment_variables']) {}
 
 export class ChangedEnvironmentDto extends EnvironmentDto {
   @ApiProperty({

@@ -51,6 +51,17 @@ export interface Edit {
   readonly planAutoStopMinutes?: number | null;
 }
 
+export interface EnvironmentFilter {
+  readonly status?: Status;
+  readonly template?: string;
+}
+
+export interface AllEnvironmentsFilter {
+  readonly status?: Status;
+  /** The id of whose they are. */
+  readonly user?: string;
+}
+
 /** As long as an Idempotency-Key counts. */
 const SCOPE_MS = 24 * 3_600_000;
 
@@ -78,16 +89,25 @@ export class EnvironmentRepository {
     return toEnvironment(await this.records.findOne({ idempotency_scope: scope }).lean());
   }
 
-  async list(
-    userId: string,
-    filter: { readonly status?: Status; readonly template?: string },
-    { limit, after }: PageRequest,
-  ): Promise<Page<Environment>> {
-    const where: QueryFilter<EnvironmentRecord> = {
+  list(userId: string, { status, template }: EnvironmentFilter, page: PageRequest): Promise<Page<Environment>> {
+    const where = {
       ...owned(userId),
-      ...(filter.status === undefined ? {} : { status: filter.status }),
-      ...(filter.template === undefined ? {} : { 'template.name': filter.template }),
+      ...(status === undefined ? {} : { status }),
+      ...(template === undefined ? {} : { 'template.name': template }),
     };
+    return this.page(where, page);
+  }
+
+  /** Everybody's, with those on their way out. */
+  listAll({ status, user }: AllEnvironmentsFilter, page: PageRequest): Promise<Page<Environment>> {
+    const where = {
+      ...(status === undefined ? {} : { status }),
+      ...(user === undefined ? {} : { user_id: new Types.ObjectId(user) }),
+    };
+    return this.page(where, page);
+  }
+
+  private async page(where: QueryFilter<EnvironmentRecord>, { limit, after }: PageRequest): Promise<Page<Environment>> {
     const older = after && {
       $or: [
         { created_at: { $lt: new Date(after.time) } },

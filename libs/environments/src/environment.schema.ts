@@ -158,6 +158,7 @@ EnvironmentSchema.index(
   { unique: true, partialFilterExpression: { cluster_slot: { $exists: true } } },
 );
 EnvironmentSchema.index({ user_id: 1, created_at: -1, _id: -1 });
+EnvironmentSchema.index({ created_at: -1, _id: -1 });
 EnvironmentSchema.index({ next_look: 1 });
 EnvironmentSchema.index({ status: 1 });
 

@@ -1,7 +1,7 @@
 import { type LogEntry } from '@devpocket/runtime';
 import { stopTimeOf } from './deadline.policy';
 import { type Environment } from './environment';
-import { type EnvironmentDto, type HistoryDto, type LogDto, type MetricDto } from './environment.dto';
+import { type AdminEnvironmentDto, type EnvironmentDto, type HistoryDto, type LogDto, type MetricDto } from './environment.dto';
 import { type HistoryEntry, type MetricSample } from './history.repository';
 
 const time = (date: Date | null): string | null => date?.toISOString() ?? null;
@@ -40,6 +40,12 @@ export function toEnvironmentDto(environment: Environment): EnvironmentDto {
     memory_usage: usage.memory,
     storage_usage: usage.storage,
   };
+}
+
+/** What an administrator sees of somebody's: not the variables, which may be secrets. */
+export function toAdminEnvironmentDto(environment: Environment): AdminEnvironmentDto {
+  const { environment_variables: _theirs, ...shown } = toEnvironmentDto(environment);
+  return shown;
 }
 
 export function toMetricDto(sample: MetricSample): MetricDto {

@@ -24,6 +24,7 @@ import {
   OrphanRecord,
   OrphanSchema,
 } from './environment.schema';
+import { AdminEnvironmentsController } from './admin-environments.controller';
 import { EnvironmentsController } from './environments.controller';
 import { EnvironmentsService } from './environments.service';
 import { HistoryRepository } from './history.repository';
@@ -59,7 +60,7 @@ export class ClusterUsageModule {}
       { name: OrphanRecord.name, schema: OrphanSchema },
     ]),
   ],
-  controllers: [EnvironmentsController, InsightController, OrphansController],
+  controllers: [EnvironmentsController, InsightController, AdminEnvironmentsController, OrphansController],
   providers: [
     EnvironmentRepository,
     EnvironmentPlacement,

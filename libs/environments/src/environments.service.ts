@@ -13,7 +13,7 @@ import { checkAutoStop, checkDescription, checkPlan, checkVariables, clip, image
 import { EnvironmentPlacement } from './environment-placement';
 import { placeOf } from './environment-specs';
 import { EnvironmentReconciler } from './environment.reconciler';
-import { EnvironmentRepository } from './environment.repository';
+import { type AllEnvironmentsFilter, type EnvironmentFilter, EnvironmentRepository } from './environment.repository';
 
 export interface Creation {
   readonly name: string;
@@ -136,12 +136,13 @@ export class EnvironmentsService {
     return found;
   }
 
-  list(
-    principal: Principal,
-    filter: { readonly status?: Status; readonly template?: string },
-    page: PageRequest,
-  ): Promise<Page<Environment>> {
+  list(principal: Principal, filter: EnvironmentFilter, page: PageRequest): Promise<Page<Environment>> {
     return this.environments.list(principal.userId, filter, page);
+  }
+
+  /** Everybody's, those on their way out too: for administrators. */
+  listAll(filter: AllEnvironmentsFilter, page: PageRequest): Promise<Page<Environment>> {
+    return this.environments.listAll(filter, page);
   }
 
   /** @throws DomainError `not_found` */

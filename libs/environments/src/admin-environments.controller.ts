@@ -1,0 +1,31 @@
+import { Admin } from '@devpocket/access';
+import { ApiProblems, mapPage, Paged } from '@devpocket/http';
+import { type Page } from '@devpocket/kernel';
+import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { AdminEnvironmentDto, AdminEnvironmentQuery } from './environment.dto';
+import { toAdminEnvironmentDto } from './environment.view';
+import { EnvironmentsService } from './environments.service';
+
+@ApiTags('admin')
+@ApiProblems({
+  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
+  403: ['forbidden', 'scope_missing'],
+  422: ['validation_error'],
+  429: ['rate_limited'],
+})
+@Admin()
+@Controller('admin/environments')
+export class AdminEnvironmentsController {
+  constructor(private readonly environments: EnvironmentsService) {}
+
+  @Get()
+  @Paged()
+  @ApiOperation({ operationId: 'listAllEnvironments', summary: 'Everybody’s environments, newest first, deletes that hang too' })
+  @ApiOkResponse({ type: [AdminEnvironmentDto] })
+  async list(@Query() query: AdminEnvironmentQuery): Promise<Page<AdminEnvironmentDto>> {
+    const { status, user } = query;
+    const filter = { ...(status === undefined ? {} : { status }), ...(user === undefined ? {} : { user }) };
+    return mapPage(await this.environments.listAll(filter, query.toRequest()), toAdminEnvironmentDto);
+  }
+}
