@@ -9,7 +9,7 @@
 import { ApiError } from '@devpocket/client';
 import { type ApiCall, type ApiProxy, isWatch, openProxy, serverKubeConfig, TEST_IMAGE } from '@testing/runtime-kubernetes';
 import { parseArgs } from 'node:util';
-import { ServerRig } from '../../apps/api/testing';
+import { ServerRig, type Shell } from '../../apps/api/testing';
 
 const { values } = parseArgs({ options: { short: { type: 'boolean' } } });
 /** As many as the reconciler takes at once, and some room: all of a wave are held at the same time. */
@@ -156,8 +156,7 @@ class Show {
     await each(subjects, async ({ name: user, environmentId: id, held, userId }) => {
       await this.rig.reachStatus(id, 'running', { user, within: SETTLE_MS });
       const took = Math.round(performance.now() - began);
-      const shell = await this.rig.shell(id, { user });
-      await shell.told('welcome');
+      const shell = await this.terminal(id, user);
       shell.type('echo us""able\n');
       await shell.hears('usable');
       shell.talk.socket.terminate();
@@ -205,6 +204,20 @@ class Show {
     const whole = { template: 'whole', image: undefined, environment_variables: { A: 'b' } };
     if (act === 'create') subject.environmentId = await this.rig.create('one', whole, { user });
     else await this.rig.ask('DELETE', `/environments/${subject.environmentId}`, undefined, { user });
+  }
+
+  /** A busy cluster may refuse one for a moment, and say so. */
+  private async terminal(id: string, user: string): Promise<Shell> {
+    for (const end = performance.now() + SETTLE_MS; ;) {
+      const shell = await this.rig.shell(id, { user });
+      try {
+        await shell.told('welcome');
+        return shell;
+      } catch (error) {
+        const code = shell.talk.messages.at(-1)?.code;
+        if (code !== 'unavailable' || performance.now() > end) throw error;
+      }
+    }
   }
 
   private async expectRefusal(user: string, code: string): Promise<void> {

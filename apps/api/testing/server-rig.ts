@@ -226,6 +226,7 @@ export class Shell {
     for (const end = performance.now() + STEP_MS; performance.now() < end; await delay(20)) {
       const message = this.talk.messages.find((one) => one.type === type);
       if (message) return message;
+      if (this.talk.socket.readyState === this.talk.socket.CLOSED) break;
     }
     throw new Error(`no ${type}, but ${JSON.stringify(this.talk.messages.at(-1))}`);
   }
