@@ -439,7 +439,7 @@ static i64 tend(void) {
     AT(ended_at + REMEMBER_MS);
   }
   if (leave_at) {
-    if (now >= leave_at || (over && cout < 0)) quit(0);
+    if (now >= leave_at) quit(0);
     AT(leave_at);
   }
   return wait;
@@ -449,6 +449,7 @@ static void hold(void) {
   for (;;) {
     i64 wait = tend();
     transmit();
+    if (leave_at && over && cout < 0) quit(0); /* all is said */
     struct pollfd fds[] = {
         {signals, POLLIN, 0},
         {listener, POLLIN, 0},

@@ -380,6 +380,20 @@ describe('a shell that a holder keeps', () => {
     expect(clock.waits).toEqual([100, 200, 400, 800, 1_600, 3_200]);
   });
 
+  it('has said its end before its holder goes with the pod', async () => {
+    const terminal = await open(['/bin/sh', '-c', "trap 'echo bye; exit 6' HUP; echo ready; while :; do sleep 0.05; done"]);
+    const heard = listen(terminal);
+    await until(() => heard.text.includes('ready'));
+    const since = performance.now();
+    // Not the one that was run here and waits.
+    const [holder = 0] = holders(name).filter((pid) => read(`/proc/${pid}/stat`)?.split(' ')[3] !== String(process.pid));
+    process.kill(holder);
+    expect(await terminal.ended).toMatchObject({ code: 6 });
+    expect(heard.text).toMatch(/bye\r\n$/);
+    await until(() => holders(name).length === 0);
+    expect(performance.now() - since).toBeLessThan(1_500);
+  });
+
   it('is gone when its holder is, and says what a container lacks', async () => {
     await expect(HeldTerminal.adopt(world.options, name)).rejects.toMatchObject({ kind: 'gone', message: /no such terminal/ });
     const terminal = await open();
