@@ -1,10 +1,11 @@
 /*
  * Holds one shell under a PTY inside a container, so that it outlives the connection and the server that it is used through.
  *
- *   pty-holder open NAME COLS ROWS RING WINDOW PROGRAM [ARGUMENT…]   begins a shell, or attaches to the one of that name
- *   pty-holder attach NAME OFFSET WINDOW                             attaches; output follows from OFFSET, or from what is kept
- *   pty-holder list                                                  a line for each shell: NAME CREATED COLS ROWS POSITION OVER KIND VALUE ENDED
- *   pty-holder check                                                 succeeds
+ *   pty-holder open NAME OWNER COLS ROWS RING WINDOW PROGRAM [ARGUMENT…]   begins a shell, or attaches to the one of that name
+ *   pty-holder attach NAME OWNER OFFSET WINDOW    attaches; output follows from OFFSET, or from what is kept
+ *   pty-holder return NAME OWNER OFFSET WINDOW    the same, unless another OWNER has attached meanwhile
+ *   pty-holder list                               a line for each shell: NAME CREATED COLS ROWS POSITION OVER KIND VALUE ENDED
+ *   pty-holder check                              succeeds
  *
  * Attached, its standard input and output speak the frames described in ../src/frames.ts. The process that was run only hands them
  * to the holder, over a socket in the abstract namespace (which nobody can remove by accident), and waits; so bytes take no detour.
@@ -26,6 +27,7 @@
 #define INPUT_MOST 65536   /* input on its way to the program; ../src/frames.ts keeps to it */
 #define PIECE 32768
 #define FRAME_HEAD 5
+#define REQUEST 25
 #define MARKS 64
 #define ID_MOST 64
 
@@ -51,7 +53,7 @@ static u64 accepted, taken, told_taken, taken_at;
 
 /* The connection */
 static int cin, cout, control; /* -1: nobody */
-static u64 sent, sent_at, window;
+static u64 sent, sent_at, window, owner;
 static u8 rx[FRAME_HEAD + 128 + PIECE];
 static u32 rx_length;
 static u8 tx[2 * PIECE];
@@ -190,6 +192,11 @@ static void transmit(void) {
   }
 }
 
+static void tell_replaced(int fd) {
+  static const u8 replaced[FRAME_HEAD] = {'r', 0, 0, 0, 0};
+  sys_write(fd, replaced, sizeof replaced);
+}
+
 static void accept_connection(void) {
   int fd = (int)CALL(__NR_accept4, listener, 0, 0, SOCK_CLOEXEC, 0, 0);
   if (fd < 0) return;
@@ -198,7 +205,7 @@ static void accept_connection(void) {
   CALL(__NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &length, 0);
   /* Whoever connects says what it wants at once; nobody may hold up the shell by saying nothing. */
   struct pollfd ready = {fd, POLLIN, 0};
-  u8 request[17];
+  u8 request[REQUEST] = {0};
   struct iovec iov = {request, sizeof request};
   struct two_fds fds = {0, 0, 0, {-1, -1}};
   struct msghdr message = {0, 0, &iov, 1, &fds, sizeof fds, 0};
@@ -215,16 +222,16 @@ static void accept_connection(void) {
     }
     CALL(__NR_sendto, fd, line, at, MSG_NOSIGNAL, 0, 0);
   }
-  if (!asked || request[0] != 'a' || !handed) {
+  u64 from = get(request + 17, 8);
+  int returns = request[0] == 'r', taken_over = returns && from != owner, attaches = asked && handed && (returns || request[0] == 'a');
+  if (attaches && taken_over) tell_replaced(fds.fds[1]);
+  if (!attaches || taken_over) {
     sys_close(fds.fds[0]);
     sys_close(fds.fds[1]);
     sys_close(fd);
     return;
   }
-  if (cout >= 0 && tx_at == tx_length) {
-    static const u8 replaced[FRAME_HEAD] = {'r', 0, 0, 0, 0};
-    sys_write(cout, replaced, sizeof replaced);
-  }
+  if (cout >= 0 && tx_at == tx_length) tell_replaced(cout);
   drop_connection();
   control = fd;
   cin = fds.fds[0];
@@ -233,6 +240,7 @@ static void accept_connection(void) {
   sys_fcntl(cout, F_SETFL, O_NONBLOCK | O_WRONLY);
   u64 wanted = get(request + 1, 8);
   window = get(request + 9, 8);
+  owner = from;
   sent = wanted < ring_start() ? ring_start() : wanted > position ? position : wanted;
   consumed = sent; /* What follows is kept until this connection has consumed it, though an earlier one had. */
   told_taken = taken;
@@ -495,16 +503,17 @@ static int join(const char *name, size length) {
   return -1;
 }
 
-static void attach(const char *name, u64 offset, u64 wanted_window) {
+static void attach(u8 how, const char *name, u64 offset, u64 wanted_window, u64 wanted_owner) {
   int fd = join(name, length_of(name));
   if (fd < 0) {
     say("pty-holder: there is no such shell\n");
     quit(NO_SUCH_SHELL);
   }
-  u8 request[17] = {'a'};
+  u8 request[REQUEST] = {how};
   for (int i = 0; i < 8; i++) {
     request[1 + i] = (u8)(offset >> (56 - 8 * i));
     request[9 + i] = (u8)(wanted_window >> (56 - 8 * i));
+    request[17 + i] = (u8)(wanted_owner >> (56 - 8 * i));
   }
   struct iovec iov = {request, sizeof request};
   struct two_fds fds = {sizeof fds, SOL_SOCKET, SCM_RIGHTS, {0, 1}};
@@ -556,12 +565,12 @@ static void open_shell(int argc, char **argv, char **env) {
   struct sockaddr_un own;
   u32 own_length = address(&own, name, length_of(name));
   listener = (int)sys_socket();
-  u64 wanted_window = number(argv[6]);
-  if (CALL(__NR_bind, listener, &own, own_length, 0, 0, 0) < 0) attach(name, 0, wanted_window);
+  u64 wanted_window = number(argv[7]), wanted_owner = number(argv[3]);
+  if (CALL(__NR_bind, listener, &own, own_length, 0, 0, 0) < 0) attach('a', name, 0, wanted_window, wanted_owner);
   CALL(__NR_listen, listener, 16, 0, 0, 0, 0);
-  cols = (u16)number(argv[3]);
-  rows = (u16)number(argv[4]);
-  ring_size = number(argv[5]);
+  cols = (u16)number(argv[4]);
+  rows = (u16)number(argv[5]);
+  ring_size = number(argv[6]);
   long memory = CALL(__NR_mmap, 0, ring_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory < 0 && memory > -4096) {
     say("pty-holder: there is no memory for the output\n");
@@ -573,7 +582,7 @@ static void open_shell(int argc, char **argv, char **env) {
   if (holder < 0) no_process();
   if (holder > 0) {
     sys_close(listener);
-    attach(name, 0, wanted_window);
+    attach('a', name, 0, wanted_window, wanted_owner);
   }
   sys_setsid();
   static const int ignored[] = {SIGHUP, SIGPIPE, SIGINT, SIGQUIT};
@@ -584,7 +593,7 @@ static void open_shell(int argc, char **argv, char **env) {
   created = date_ms();
   shell = (int)sys_fork();
   if (shell < 0) no_process();
-  if (shell == 0) run_shell(slave, argv + 7, env);
+  if (shell == 0) run_shell(slave, argv + 8, env);
   sys_close(slave);
   int nothing = (int)sys_open("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; fd++) sys_dup(nothing, fd);
@@ -611,7 +620,7 @@ static void list(void) {
       if (length <= prefix || !same(text + name, mark, prefix) || !same(text + flags, "00010000", 8)) continue;
       int holder = join(text + name + prefix, length - prefix);
       if (holder < 0) continue; /* just ending */
-      u8 request[17] = {'l'}, answer[256];
+      u8 request[REQUEST] = {'l'}, answer[256];
       struct pollfd ready = {holder, POLLIN, 0};
       CALL(__NR_sendto, holder, request, sizeof request, MSG_NOSIGNAL, 0, 0);
       long got = sys_poll(&ready, 1, 1000) == 1 ? sys_read(holder, answer, sizeof answer) : 0;
@@ -634,11 +643,12 @@ __attribute__((used)) void begin(long *stack) {
   int argc = (int)stack[0];
   cin = cout = control = -1; /* not where they are declared: without initialised data a binary has one part, without padding */
   char **argv = (char **)(stack + 1), **env = argv + argc + 1;
-  if (argc >= 8 && is(argv[1], "open")) open_shell(argc, argv, env);
-  if (argc == 5 && is(argv[1], "attach")) attach(argv[2], number(argv[3]), number(argv[4]));
+  if (argc >= 9 && is(argv[1], "open")) open_shell(argc, argv, env);
+  if (argc == 6 && (is(argv[1], "attach") || is(argv[1], "return")))
+    attach((u8)argv[1][0], argv[2], number(argv[4]), number(argv[5]), number(argv[3]));
   if (argc == 2 && is(argv[1], "list")) list();
   if (argc == 2 && is(argv[1], "check")) quit(0);
-  say("usage: pty-holder open NAME COLS ROWS RING WINDOW PROGRAM [ARGUMENT...] | attach NAME OFFSET WINDOW | list\n");
+  say("usage: pty-holder open NAME OWNER COLS ROWS RING WINDOW PROGRAM [ARGUMENT...] | attach|return NAME OWNER OFFSET WINDOW | list\n");
   quit(USAGE);
 }
 

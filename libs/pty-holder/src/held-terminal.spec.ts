@@ -206,6 +206,24 @@ describe('a shell that a holder keeps', () => {
     expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed' });
   });
 
+  it('stays with the server that took it over, though the old one could not be told', async () => {
+    const first = await open(['/bin/sh', '-c', 'stty raw -echo; printf ready; exec cat']);
+    await until(() => (record()?.position ?? 0) > 0);
+    world.reachable = false;
+    world.cut();
+    const second = await HeldTerminal.adopt(
+      { ...world.options, run: (command) => Promise.resolve(new LocalStream(command)) },
+      name,
+    );
+    opened.push(second);
+    const heard = listen(second);
+    world.reachable = true;
+    listen(first);
+    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed' });
+    await second.write(Buffer.from('still here'));
+    await until(() => heard.text.includes('still here'));
+  });
+
   it('holds its program up, not its memory, while nobody takes the output', async () => {
     const terminal = await open(['/bin/sh', '-c', 'stty raw -echo; head -c 3000000 /dev/zero; exec cat']);
     terminal.pause();
@@ -240,7 +258,7 @@ describe('a shell that a holder keeps', () => {
     const first = await open(['/bin/sh', '-c', 'stty raw -echo; seq 50000; read -r _; seq 50001 100000; exec cat']);
     const before = listen(first);
     await until(() => before.text.endsWith('\n50000\n'));
-    const slow = new LocalStream(holderCommand(['attach', name, '0', '524288']));
+    const slow = new LocalStream(holderCommand(['attach', name, '7', '0', '524288']));
     await slow.write(inputFrame(0, Buffer.from('go\n'), '', 0));
     await until(async () => {
       const position = record()?.position;

@@ -7,6 +7,7 @@ import {
   type TerminalRequest,
   type TerminalSize,
 } from '@devpocket/runtime';
+import { randomInt } from 'node:crypto';
 import { exitOf } from './entry';
 import { consumedFrame, FOREGROUND_FRAME, HANG_UP_FRAME, type Hello, type HolderFrame, sizeFrame } from './frames';
 import { HolderConnection, type RunInContainer } from './holder-connection';
@@ -32,6 +33,10 @@ const ANSWER_MS = 2_000;
 const HANG_UP_MS = 15_000;
 /** Ways through proxies and kubelets are closed when nothing passes for long. */
 const TOUCH_MS = 300_000;
+
+function newOwner(): string {
+  return String(randomInt(1, 2 ** 47));
+}
 
 /**
  * A shell that a holder in the container keeps. When the way to it breaks it is looked for again, for as long as the container
@@ -63,6 +68,8 @@ export class HeldTerminal implements TerminalChannel {
 
   private constructor(
     readonly sessionId: string,
+    /** By this the holder knows whether it may return, or another has attached meanwhile. */
+    private readonly owner: string,
     private readonly options: HeldTerminalOptions,
     private readonly hello: Hello,
   ) {
@@ -81,19 +88,26 @@ export class HeldTerminal implements TerminalChannel {
     shell: readonly string[],
   ): Promise<HeldTerminal> {
     const { bufferBytes } = options;
-    const args = ['open', sessionId, String(cols), String(rows), String(bufferBytes), String(WINDOW_BYTES), ...shell];
-    return HeldTerminal.begin(sessionId, options, args);
+    const owner = newOwner();
+    const args = ['open', sessionId, owner, String(cols), String(rows), String(bufferBytes), String(WINDOW_BYTES), ...shell];
+    return HeldTerminal.begin(sessionId, owner, options, args);
   }
 
   /** @throws RuntimeError `gone` where there is no such shell */
   static adopt(options: HeldTerminalOptions, sessionId: string): Promise<HeldTerminal> {
-    return HeldTerminal.begin(sessionId, options, ['attach', sessionId, '0', String(WINDOW_BYTES)]);
+    const owner = newOwner();
+    return HeldTerminal.begin(sessionId, owner, options, ['attach', sessionId, owner, '0', String(WINDOW_BYTES)]);
   }
 
-  private static async begin(sessionId: string, options: HeldTerminalOptions, args: readonly string[]): Promise<HeldTerminal> {
+  private static async begin(
+    sessionId: string,
+    owner: string,
+    options: HeldTerminalOptions,
+    args: readonly string[],
+  ): Promise<HeldTerminal> {
     let terminal: HeldTerminal | null = null;
     const connection = await HolderConnection.open(options.run, args, {
-      hello: (hello) => (terminal = new HeldTerminal(sessionId, options, hello)),
+      hello: (hello) => (terminal = new HeldTerminal(sessionId, owner, options, hello)),
       frame: (frame) => terminal?.take(frame),
     });
     const made = terminal as HeldTerminal | null;
@@ -239,7 +253,7 @@ export class HeldTerminal implements TerminalChannel {
       this.wait = Math.min(2 * this.wait, LONGEST_RETRY_MS);
       if (this.over || this.detached) return;
       try {
-        const args = ['attach', this.sessionId, String(this.received), String(WINDOW_BYTES)];
+        const args = ['return', this.sessionId, this.owner, String(this.received), String(WINDOW_BYTES)];
         const connection = await HolderConnection.open(run, args, {
           hello: (hello) => this.welcome(hello),
           frame: (frame) => this.take(frame),
