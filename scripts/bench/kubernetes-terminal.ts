@@ -105,7 +105,7 @@ export async function compareTerminals(mebibytes: number, echoes: number, rounds
   const cluster = await TestCluster.open('terminal');
   const world = await KubernetesWorld.open(cluster);
   try {
-    const id = await world.create('terminal');
+    const id = await world.create('terminal', '2');
     await world.reach(id, 'running');
     const query = { labelSelector: `devpocket.io/env=${id}` };
     const { items } = await cluster.api.list('/api/v1/pods', { query });

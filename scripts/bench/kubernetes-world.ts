@@ -11,7 +11,7 @@ import { freePort, ServerProcess } from '../show/server-process';
 
 const PASSWORD = 'Correct-horse-1';
 const CLI = join(__dirname, '../../apps/cli/src/main.js');
-const RESOURCES = { cpu: '100m', memory: '64Mi', storage: '16Mi' };
+const RESOURCES = { memory: '64Mi', storage: '16Mi' };
 
 /** The real server on a real cluster, with a user of the admin plan. */
 export class KubernetesWorld {
@@ -55,8 +55,9 @@ export class KubernetesWorld {
     return world;
   }
 
-  async create(name: string): Promise<string> {
-    const body = { name, template: 'custom', image: TEST_IMAGE, resources: RESOURCES };
+  /** @param cpu little, where many are to fit on one node */
+  async create(name: string, cpu = '100m'): Promise<string> {
+    const body = { name, template: 'custom', image: TEST_IMAGE, resources: { cpu, ...RESOURCES } };
     const made = await this.client.request('POST', '/environments', body);
     if (!isRecord(made)) throw new Error('no environment');
     return String(made.id);
