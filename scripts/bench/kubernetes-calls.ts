@@ -39,7 +39,7 @@ export async function countCalls(count: number, settleMs: number, idleMs: number
     tell('create', created, count);
     tell('stop', await act('stop', 'stopped'), count);
     tell('start', await act('start', 'running'), count);
-    // After a start each volume is counted once where the kubelet does not tell.
+    // After a start each volume is counted once where the kubelet does not tell, four a minute.
     await delay(settleMs);
     const idle = (await during(() => delay(idleMs))).filter(({ url }) => settleMs > 0 || !url.includes('command=du'));
     say(`  idle      ${((idle.length / count) * (3_600_000 / idleMs)).toFixed(1)} an hour (${idleMs / 1000} s)`);

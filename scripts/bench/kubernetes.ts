@@ -14,7 +14,7 @@ const { values } = parseArgs({ options: { short: { type: 'boolean' }, only: { ty
 async function main(): Promise<void> {
   const wants = (part: string): boolean => values.only === undefined || values.only === part;
   if (wants('terminal')) await (values.short ? compareTerminals(16, 100, 1) : compareTerminals(64, 300, 3));
-  if (wants('calls')) await (values.short ? countCalls(3, 0, 10_000) : countCalls(10, 75_000, 120_000));
+  if (wants('calls')) await (values.short ? countCalls(3, 0, 10_000) : countCalls(4, 75_000, 120_000));
   if (wants('create')) await (values.short ? compareCreation(10, 1) : compareCreation(50, 3));
 }
 
