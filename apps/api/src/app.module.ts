@@ -5,6 +5,7 @@ import { DatabaseModule } from '@devpocket/database';
 import { ClustersApiModule } from '@devpocket/clusters';
 import { EnvironmentsModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
+import { MailSenderModule } from '@devpocket/mail';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { TerminalModule } from '@devpocket/terminal';
 import { type DynamicModule, Module } from '@nestjs/common';
@@ -30,6 +31,7 @@ export class AppModule {
         AccessModule,
         HttpModule,
         AuthModule,
+        MailSenderModule,
         ClustersApiModule,
         EnvironmentsModule,
         TerminalModule,

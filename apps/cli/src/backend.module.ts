@@ -1,5 +1,6 @@
 import { AccessModule } from '@devpocket/access';
-import { AuthModule, RegistrationService } from '@devpocket/auth';
+import { AuditTrail } from '@devpocket/audit';
+import { AccountService, AuthModule, RegistrationService, SignInService } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { ClusterHealthService, ClustersService, KeyRotationService } from '@devpocket/clusters';
 import { DatabaseModule, ensureIndexes } from '@devpocket/database';
@@ -55,6 +56,9 @@ class BackendModule {
 export interface Services {
   readonly users: UsersService;
   readonly registration: RegistrationService;
+  readonly accounts: AccountService;
+  readonly signIn: SignInService;
+  readonly audit: AuditTrail;
   readonly templates: TemplatesService;
   readonly clusters: ClustersService;
   readonly measurements: ClusterHealthService;
@@ -76,6 +80,9 @@ export async function withServices<T>(
     return await work({
       users: app.get(UsersService),
       registration: app.get(RegistrationService),
+      accounts: app.get(AccountService),
+      signIn: app.get(SignInService),
+      audit: app.get(AuditTrail),
       templates: app.get(TemplatesService),
       clusters: app.get(ClustersService),
       measurements: app.get(ClusterHealthService),

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { Backend } from './backend';
 import { CliSettings } from './cli-settings';
 import { AttachCommand } from './commands/attach.command';
+import { AuditCommand } from './commands/audit.command';
 import { ClusterCommand } from './commands/cluster.command';
 import { KeysCommand } from './commands/keys.command';
 import { TemplatesCommand } from './commands/templates.command';
@@ -17,6 +18,7 @@ import { UserCommand } from './commands/user.command';
     ...TemplatesCommand.registerWithSubCommands(),
     ...UserCommand.registerWithSubCommands(),
     ...ClusterCommand.registerWithSubCommands(),
+    ...AuditCommand.registerWithSubCommands(),
     ...KeysCommand.registerWithSubCommands(),
   ],
 })

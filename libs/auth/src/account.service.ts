@@ -1,6 +1,6 @@
 import { type Principal } from '@devpocket/access';
 import { AuditTrail } from '@devpocket/audit';
-import { type RequestOrigin } from '@devpocket/http';
+import { NO_ORIGIN, type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import {
   type AccountChange,
@@ -12,6 +12,7 @@ import {
   type ProfileChange,
   textFaults,
   type User,
+  userNotFound,
   UsersService,
 } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
@@ -80,13 +81,45 @@ export class AccountService {
     await this.record(userId, 'user.password_changed', userId, origin);
   }
 
-  /** An administrator's change. Deactivating ends all that the account has open. @throws DomainError `not_found` */
-  async changeOther(administrator: Principal, id: string, change: AccountChange, origin: RequestOrigin): Promise<User> {
+  /**
+   * An administrator's change. Deactivating ends all that the account has open.
+   * @param administrator null: the command line @throws DomainError `not_found`
+   */
+  async changeOther(
+    administrator: Principal | null,
+    id: string,
+    change: AccountChange,
+    origin: RequestOrigin = NO_ORIGIN,
+  ): Promise<User> {
     const after = await this.users.changeAccount(id, change);
     if (change.isActive === false) await this.sessions.endAll(id);
     const { plan = null, isActive = null, isVerified = null } = change;
-    await this.record(administrator.userId, 'user.changed', id, origin, { plan, is_active: isActive, is_verified: isVerified });
+    await this.record(administrator?.userId ?? null, 'user.changed', id, origin, {
+      plan,
+      is_active: isActive,
+      is_verified: isVerified,
+    });
     return after;
+  }
+
+  /** Makes an administrator, whatever the plan: for the command line. @throws DomainError `not_found` */
+  async promote(id: string, origin: RequestOrigin = NO_ORIGIN): Promise<User> {
+    const after = await this.users.promote(id);
+    await this.record(null, 'user.changed', id, origin, { role: 'admin' });
+    return after;
+  }
+
+  /**
+   * Sets a password without the one before, for the command line; ends every session and key, and the lockout.
+   * @throws DomainError `validation_error | not_found`
+   */
+  async setPassword(id: string, next: string, origin: RequestOrigin = NO_ORIGIN): Promise<void> {
+    const faults = textFaults('password', next, PASSWORD_RULES);
+    if (faults.length > 0) throw DomainError.invalid(...faults);
+    if (!(await this.accounts.setPassword(id, await this.hasher.hash(next)))) throw userNotFound();
+    await this.sessions.endAll(id);
+    await this.lockout.clear({ userId: id });
+    await this.record(null, 'user.password_set', id, origin);
   }
 
   /**
@@ -104,7 +137,7 @@ export class AccountService {
   }
 
   private record(
-    actor: string,
+    actor: string | null,
     action: string,
     target: string,
     { ip, requestId }: RequestOrigin,

@@ -1,3 +1,4 @@
+export { AccountService } from './account.service';
 export { type Admission } from './admission.repository';
 export * from './auth.errors';
 export * from './auth.module';

@@ -2,6 +2,7 @@ import { AccessModule } from '@devpocket/access';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { HttpModule, requestContext, validationPipe } from '@devpocket/http';
 import { Clock, SystemClock } from '@devpocket/kernel';
+import { MailSenderModule } from '@devpocket/mail';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { UsersModule } from '@devpocket/users';
 import { type DynamicModule, Global, type INestApplication, Module } from '@nestjs/common';
@@ -72,6 +73,7 @@ export class AuthApp {
         HttpModule,
         UsersModule,
         AuthModule,
+        MailSenderModule,
       ],
     };
     const app = await NestFactory.create(module, { logger: false });

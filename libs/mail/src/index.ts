@@ -1,3 +1,3 @@
 export { type Mail, type MailFacts } from './mail';
 export { type Composer, MailOutbox } from './mail-outbox';
-export { MailModule } from './mail.module';
+export { MailModule, MailSenderModule } from './mail.module';

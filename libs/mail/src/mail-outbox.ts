@@ -1,13 +1,11 @@
-import { HealthRegistry } from '@devpocket/http';
-import { Clock, Loop } from '@devpocket/kernel';
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Clock } from '@devpocket/kernel';
+import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { type Mail, type MailFacts, MailRefusedError, MailTransport, type QueuedMail } from './mail';
 import { MailRepository } from './mail.repository';
 
 /** Writes a mail from its facts, as they are when its time comes; null where there is nothing to send any more. */
 export type Composer = (facts: MailFacts) => Promise<Mail | null>;
 
-const TURN_MS = 5_000;
 const LEASE_MS = 120_000;
 const FIRST_RETRY_MS = 15_000;
 const LONGEST_RETRY_MS = 3_600_000;
@@ -19,29 +17,24 @@ const GIVE_UP_MS = 3 * 24 * 3_600_000;
  * sent again.
  */
 @Injectable()
-export class MailOutbox implements OnApplicationBootstrap, OnModuleDestroy {
+export class MailOutbox implements OnModuleDestroy {
   private readonly logger = new Logger('Mail');
   private readonly composers = new Map<string, Composer>();
-  private readonly loop: Loop;
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly mails: MailRepository,
     private readonly transport: MailTransport,
     private readonly clock: Clock,
-    health: HealthRegistry,
-  ) {
-    const onError = (error: unknown): void => this.logger.error({ err: error }, 'A turn failed');
-    this.loop = new Loop(clock, { name: 'mail', intervalMs: TURN_MS, turn: () => this.turn(), onError });
-    health.addLoop(this.loop);
-  }
+  ) {}
 
-  onApplicationBootstrap(): void {
-    this.loop.start();
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    await this.loop.stop();
+  onModuleDestroy(): void {
     this.transport.close();
+  }
+
+  /** Who sends is told of each that is put. */
+  onPut(listener: () => void): void {
+    this.wake = listener;
   }
 
   /** Who writes mails of this kind. */
@@ -53,7 +46,7 @@ export class MailOutbox implements OnApplicationBootstrap, OnModuleDestroy {
   /** Resolves when it is kept, not when it is sent. */
   async put(kind: string, facts: MailFacts): Promise<void> {
     await this.mails.insert(kind, facts, this.clock.now());
-    this.loop.wake();
+    this.wake();
   }
 
   /** Sends one; true when there may be more. */

@@ -7,6 +7,7 @@ import { MailTransport } from './mail';
 import { MailOutbox } from './mail-outbox';
 import { MailRepository } from './mail.repository';
 import { MailRecord, MailSchema } from './mail.schema';
+import { MailSender } from './mail-sender';
 import { SmtpTransport } from './smtp-transport';
 
 @Module({
@@ -24,3 +25,7 @@ import { SmtpTransport } from './smtp-transport';
   exports: [MailOutbox],
 })
 export class MailModule {}
+
+/** For what sends: the server. */
+@Module({ imports: [MailModule], providers: [MailSender] })
+export class MailSenderModule {}

@@ -1,4 +1,3 @@
-import { HealthRegistry } from '@devpocket/http';
 import { type Clock } from '@devpocket/kernel';
 import { type Connection } from 'mongoose';
 import { type Mail, MailTransport } from '../src/mail';
@@ -26,6 +25,6 @@ export class FakeTransport extends MailTransport {
 /** An outbox on a real database; `turn` sends. */
 export function testOutbox(connection: Connection, clock: Clock, transport: MailTransport = new FakeTransport()): MailOutbox {
   const model = connection.models[MailRecord.name] ?? connection.model(MailRecord.name, MailSchema);
-  return new MailOutbox(new MailRepository(model), transport, clock, new HealthRegistry());
+  return new MailOutbox(new MailRepository(model), transport, clock);
 }
 export { MailServer, type ReceivedMail } from './mail-server';

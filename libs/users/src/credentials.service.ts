@@ -49,6 +49,11 @@ export class CredentialsService {
     return this.users.resetPassword(id, email, hash);
   }
 
+  /** Ends every session and key in the same write. @returns null when there is no such account */
+  setPassword(id: string, hash: string): Promise<User | null> {
+    return this.users.setPassword(id, hash);
+  }
+
   /** The address becomes the account's once it is proven. */
   setPendingEmail(id: string, email: string): Promise<void> {
     return this.users.setPendingEmail(id, email);

@@ -154,6 +154,11 @@ export class UserRepository {
     return toCredentials(record);
   }
 
+  /** A password of an administrator's choice. New epochs of sessions and keys begin in the same write. */
+  async setPassword(id: string, hash: string): Promise<User | null> {
+    return this.change(id, { password_hash: hash, pending_email: null }, { session_epoch: 1, key_epoch: 1 });
+  }
+
   async setPendingEmail(id: string, email: string): Promise<void> {
     await this.users.updateOne({ _id: id }, { $set: { pending_email: email } });
   }
