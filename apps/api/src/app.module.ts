@@ -1,5 +1,5 @@
 import { AccessModule } from '@devpocket/access';
-import { AuthModule } from '@devpocket/auth';
+import { AccountRemovalModule, AuthModule } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { DatabaseModule } from '@devpocket/database';
 import { ClustersApiModule } from '@devpocket/clusters';
@@ -32,6 +32,7 @@ export class AppModule {
         HttpModule,
         AuthModule,
         MailSenderModule,
+        AccountRemovalModule,
         ClustersApiModule,
         EnvironmentsModule,
         TerminalModule,

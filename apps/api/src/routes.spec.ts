@@ -34,6 +34,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'PATCH /users/me': 'session',
   'PUT /users/me': 'session',
   'POST /users/me/password': 'session',
+  'DELETE /users/me': 'session',
   'GET /users/me/allowance': 'env:read',
   'GET /users/me/audit': 'session',
   'GET /users': 'admin',

@@ -1,10 +1,10 @@
 import { Admin, CurrentPrincipal, type Principal } from '@devpocket/access';
 import { ApiProblems, IdPipe, RequestOrigins } from '@devpocket/http';
 import { toUserDto, UserDto } from '@devpocket/users';
-import { Body, Controller, HttpCode, Param, Patch, Post, Put, Req } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Delete, HttpCode, Param, Patch, Post, Put, Req } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { type Request } from 'express';
-import { ChangePasswordDto, UpdateMeDto, UpdateUserDto } from './account.dto';
+import { ChangePasswordDto, RemoveAccountDto, UpdateMeDto, UpdateUserDto } from './account.dto';
 import { AccountService } from './account.service';
 import { MessageDto } from './auth.dto';
 import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
@@ -59,6 +59,23 @@ export class AccountController {
   ): Promise<MessageDto> {
     await this.accounts.changePassword(caller, current, next, this.origins.of(request));
     return { message: 'Password changed' };
+  }
+
+  @Delete('me')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'deleteMe',
+    summary: 'Removes the account: at once for its owner, its environments and their data after that',
+  })
+  @ApiAcceptedResponse({ type: MessageDto })
+  @ApiProblems({ ...BODY_FAULTS, 403: ['forbidden', 'wrong_password', 'account_locked'], 503: ['unavailable'] })
+  async remove(
+    @CurrentPrincipal() caller: Principal,
+    @Body() { password }: RemoveAccountDto,
+    @Req() request: Request,
+  ): Promise<MessageDto> {
+    await this.accounts.removeOwn(caller, password, this.origins.of(request));
+    return { message: 'Account deletion started' };
   }
 
   @Patch(':id')

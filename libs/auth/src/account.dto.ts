@@ -27,6 +27,13 @@ export class UpdateMeDto {
   current_password?: string;
 }
 
+export class RemoveAccountDto {
+  @ApiProperty({ type: 'string', format: 'password', minLength: 1 })
+  @IsNotEmpty({ message: 'password is needed', context: { code: 'required' } })
+  @IsString()
+  password!: string;
+}
+
 export class ChangePasswordDto {
   @ApiProperty({ type: 'string', format: 'password', minLength: 1 })
   @IsNotEmpty({ message: 'current_password is needed', context: { code: 'required' } })

@@ -102,6 +102,17 @@ export class AccountService {
     return after;
   }
 
+  /**
+   * Shuts the caller's account out and begins its removal; all that it has open has ended when this resolves.
+   * @throws DomainError `wrong_password | account_locked`
+   */
+  async removeOwn({ userId }: Principal, password: string, origin: RequestOrigin): Promise<void> {
+    const { passwordHash } = await this.verifiedBy(password, userId);
+    if (!(await this.accounts.beginRemoval(userId, passwordHash))) throw wrongPassword();
+    await this.record(userId, 'user.removal_begun', userId, origin);
+    await this.sessions.endAll(userId);
+  }
+
   /** Makes an administrator, whatever the plan: for the command line. @throws DomainError `not_found` */
   async promote(id: string, origin: RequestOrigin = NO_ORIGIN): Promise<User> {
     const after = await this.users.promote(id);

@@ -81,6 +81,10 @@ export class ApiKeyRepository {
     return deletedCount === 1;
   }
 
+  async removeAll(userId: string): Promise<void> {
+    await this.keys.deleteMany({ user_id: userId });
+  }
+
   /** Deletes the keys of earlier epochs. */
   async removeBefore(userId: string, epoch: number): Promise<void> {
     await this.keys.deleteMany({ user_id: userId, epoch: { $lt: epoch } });

@@ -8,6 +8,8 @@ import { MailModule } from '@devpocket/mail';
 import { MongooseModule } from '@nestjs/mongoose';
 import { AccessTokens } from './access-tokens';
 import { AccountController } from './account.controller';
+import { AccountRemains } from './account-remains';
+import { AccountRemover } from './account-remover';
 import { AccountService } from './account.service';
 import { accessTokenKey, AuthKeys } from './auth-keys';
 import { ApiKeyRepository } from './api-key.repository';
@@ -91,7 +93,12 @@ import { TokenPairs } from './token-pairs';
     EmailService,
     PasswordResetService,
     AccountService,
+    AccountRemains,
   ],
-  exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService],
+  exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService, AccountRemains],
 })
 export class AuthModule {}
+
+/** For what sees accounts out: the server. */
+@Module({ imports: [AuthModule, UsersModule, AuditModule], providers: [AccountRemover] })
+export class AccountRemovalModule {}

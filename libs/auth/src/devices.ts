@@ -19,6 +19,10 @@ export class Devices {
     private readonly clock: Clock,
   ) {}
 
+  async forget(userId: string): Promise<void> {
+    await this.devices.deleteMany({ user_id: new Types.ObjectId(userId) });
+  }
+
   async signedIn(userId: string, { userAgent, ip }: RequestOrigin): Promise<void> {
     const now = this.clock.now();
     const user = new Types.ObjectId(userId);

@@ -87,6 +87,10 @@ export class SessionRepository {
     return ids.map((id) => id.toHexString());
   }
 
+  async removeAll(userId: string): Promise<void> {
+    await this.sessions.deleteMany({ user_id: userId });
+  }
+
   /** The user's living sessions, newest first. */
   async list(userId: string, epoch: number, now: Date, { limit, after }: PageRequest): Promise<Page<Session>> {
     const alive = { user_id: new Types.ObjectId(userId), epoch, expires_at: { $gt: now } };

@@ -14,7 +14,7 @@ import { type Connection } from 'mongoose';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AuthModule } from '../src';
+import { AccountRemovalModule, AuthModule } from '../src';
 
 export interface AuthAppOptions {
   readonly clock?: Clock;
@@ -74,6 +74,7 @@ export class AuthApp {
         UsersModule,
         AuthModule,
         MailSenderModule,
+        AccountRemovalModule,
       ],
     };
     const app = await NestFactory.create(module, { logger: false });

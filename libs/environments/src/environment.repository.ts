@@ -125,6 +125,11 @@ export class EnvironmentRepository {
     return toPage(records.map(fromRecord), limit, total, (one) => ({ time: one.createdAt.getTime(), id: one.id }));
   }
 
+  /** All that there is of a user, with those on their way out. */
+  async allOf(userId: string): Promise<readonly Environment[]> {
+    return (await this.records.find({ user_id: new Types.ObjectId(userId) }).lean()).map(fromRecord);
+  }
+
   async running(): Promise<readonly Environment[]> {
     return (await this.records.find({ status: 'running' }).lean()).map(fromRecord);
   }

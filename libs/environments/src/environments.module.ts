@@ -6,6 +6,7 @@ import { Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { ActivityRecorder } from './activity-recorder';
 import { ClusterUseRepository } from './cluster-use.repository';
+import { EnvironmentRemoval } from './environment-removal';
 import { EnvironmentAllowance } from './environment-allowance';
 import { EnvironmentClusterUsage } from './environment-cluster-usage';
 import { EnvironmentEvents } from './environment-events';
@@ -81,6 +82,7 @@ export class ClusterUsageModule {}
     OrphanSweeper,
     OrphansService,
     EnvironmentAllowance,
+    EnvironmentRemoval,
   ],
   exports: [EnvironmentsService, EnvironmentEvents, ActivityRecorder],
 })

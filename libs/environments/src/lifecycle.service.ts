@@ -85,6 +85,11 @@ export class LifecycleService {
     await this.write(environment, 'stop', why, null);
   }
 
+  /** A delete with its owner's account, if the environment still is as it was read. */
+  async deleteFor(environment: Environment): Promise<void> {
+    await this.write(environment, 'delete', 'user', null);
+  }
+
   /** Null when the environment changed meanwhile. */
   private async write(before: Environment, wish: Wish, why: Wanted['why'], plan: Plan | null): Promise<Environment | null> {
     const { status } = before.shown;

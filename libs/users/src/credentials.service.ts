@@ -54,6 +54,19 @@ export class CredentialsService {
     return this.users.setPassword(id, hash);
   }
 
+  /** @returns false when what was verified is not the password any more */
+  beginRemoval(id: string, verifiedHash: string): Promise<boolean> {
+    return this.users.beginRemoval(id, verifiedHash);
+  }
+
+  onTheirWayOut(): Promise<readonly { readonly id: string; readonly since: Date }[]> {
+    return this.users.onTheirWayOut();
+  }
+
+  remove(id: string): Promise<void> {
+    return this.users.remove(id);
+  }
+
   /** The address becomes the account's once it is proven. */
   setPendingEmail(id: string, email: string): Promise<void> {
     return this.users.setPendingEmail(id, email);

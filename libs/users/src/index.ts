@@ -23,6 +23,7 @@ export {
 } from './allowance.policy';
 export { CredentialsService } from './credentials.service';
 export * from './plan.policy';
+export { type RemovalParticipant, RemovalRegistry } from './removal-registry';
 export * from './user';
 export { toUserDto, UserDto } from './user.dto';
 export * from './users.errors';

@@ -154,6 +154,30 @@ export class UserRepository {
     return toCredentials(record);
   }
 
+  /**
+   * The account is shut out from now on, and on its way out, if this still is its password.
+   * @returns false when it has changed meanwhile
+   */
+  async beginRemoval(id: string, verifiedHash: string): Promise<boolean> {
+    const out = { is_active: false, deleting_since: this.clock.now() };
+    const { matchedCount } = await this.users.updateOne(
+      { _id: id, password_hash: verifiedHash, deleting_since: { $exists: false } },
+      { $set: out, $inc: { session_epoch: 1, key_epoch: 1 } },
+    );
+    return matchedCount === 1;
+  }
+
+  /** Accounts on their way out, since when. */
+  async onTheirWayOut(): Promise<readonly { readonly id: string; readonly since: Date }[]> {
+    const records = await this.users.find({ deleting_since: { $exists: true } }, { deleting_since: 1 }).lean();
+    return records.map(({ _id, deleting_since: since = new Date(0) }) => ({ id: _id.toHexString(), since }));
+  }
+
+  /** The last of it, which gives names and address free. */
+  async remove(id: string): Promise<void> {
+    await this.users.deleteOne({ _id: id, deleting_since: { $exists: true } });
+  }
+
   /** A password of an administrator's choice. New epochs of sessions and keys begin in the same write. */
   async setPassword(id: string, hash: string): Promise<User | null> {
     return this.change(id, { password_hash: hash, pending_email: null }, { session_epoch: 1, key_epoch: 1 });
@@ -202,7 +226,10 @@ export class UserRepository {
       ...(Object.keys(inc).length > 0 ? { $inc: inc } : {}),
     };
     if (Object.keys(update).length === 0) return (await this.find(id))?.user ?? null;
-    const record = await this.users.findOneAndUpdate({ _id: id }, update, { returnDocument: 'after' }).lean();
+    // What is on its way out is changed by nobody.
+    const record = await this.users
+      .findOneAndUpdate({ _id: id, deleting_since: { $exists: false } }, update, { returnDocument: 'after' })
+      .lean();
     return record && toUser(record);
   }
 }

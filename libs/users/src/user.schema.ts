@@ -64,6 +64,10 @@ export class UserRecord {
   @Prop({ type: Boolean })
   sole?: true;
 
+  /** Since when the account is on its way out; else left out. */
+  @Prop({ type: Date })
+  deleting_since?: Date;
+
   @Prop({ type: Date, required: true })
   created_at!: Date;
 
@@ -75,4 +79,5 @@ export const UserSchema = SchemaFactory.createForClass(UserRecord);
 UserSchema.index({ username_key: 1 }, { unique: true });
 UserSchema.index({ email_key: 1 }, { unique: true });
 UserSchema.index({ sole: 1 }, { unique: true, partialFilterExpression: { sole: true } });
+UserSchema.index({ deleting_since: 1 }, { partialFilterExpression: { deleting_since: { $exists: true } } });
 UserSchema.index({ created_at: -1, _id: -1 });

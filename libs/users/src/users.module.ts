@@ -3,6 +3,7 @@ import { MongooseModule } from '@nestjs/mongoose';
 import { AllowanceRegistry } from './allowance-registry';
 import { AllowanceService } from './allowance.service';
 import { CredentialsService } from './credentials.service';
+import { RemovalRegistry } from './removal-registry';
 import { UserRepository } from './user.repository';
 import { UserRecord, UserSchema } from './user.schema';
 import { UsersController } from './users.controller';
@@ -11,7 +12,7 @@ import { UsersService } from './users.service';
 @Module({
   imports: [MongooseModule.forFeature([{ name: UserRecord.name, schema: UserSchema }])],
   controllers: [UsersController],
-  providers: [UserRepository, UsersService, CredentialsService, AllowanceRegistry, AllowanceService],
-  exports: [UsersService, CredentialsService, AllowanceRegistry],
+  providers: [UserRepository, UsersService, CredentialsService, AllowanceRegistry, AllowanceService, RemovalRegistry],
+  exports: [UsersService, CredentialsService, AllowanceRegistry, RemovalRegistry],
 })
 export class UsersModule {}
