@@ -43,6 +43,9 @@ const ROUTES: Readonly<Record<string, string>> = {
 
   'GET /templates': 'env:read',
   'GET /templates/:name': 'env:read',
+  'POST /templates': 'admin',
+  'PUT /templates/:name': 'admin',
+  'DELETE /templates/:name': 'admin',
 
   'GET /environments': 'env:read',
   'POST /environments': 'env:write',

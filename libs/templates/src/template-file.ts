@@ -1,7 +1,7 @@
 import { DomainError, type FieldError } from '@devpocket/kernel';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { TEMPLATE_STATUSES, type TemplateDefinition } from './template';
+import { CUSTOM_TEMPLATE, TEMPLATE_STATUSES, type TemplateDefinition } from './template';
 
 const QUANTITY = /^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$/;
 const quantity = z.string().regex(QUANTITY, 'must be a Kubernetes quantity such as 500m, 2 or 1.5Gi');
@@ -10,6 +10,7 @@ const link = z
   .nullable()
   .default(null);
 
+/** What a template says; members as in the API. */
 const RULES = z.strictObject({
   name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/, 'must be 1–50 of lower-case letters, digits and -'),
   display_name: z.string().min(1).max(100),
@@ -28,6 +29,7 @@ const RULES = z.strictObject({
   icon_url: link,
   documentation_url: link,
 });
+type Data = z.output<typeof RULES>;
 
 /**
  * The templates of a YAML text, one a document or several as a list; members as in the API.
@@ -38,24 +40,42 @@ export function parseTemplates(text: string, file: string): readonly TemplateDef
   const broken = documents.flatMap((document) => document.errors)[0];
   if (broken) throw DomainError.invalid({ field: file, code: 'invalid_yaml', message: `is not YAML: ${broken.message}` });
   const items = documents.flatMap((document): unknown[] => [document.toJS() as unknown].flat());
-  const errors: FieldError[] = [];
-  const found = items.map((item, index) => {
-    const result = RULES.safeParse(item);
-    if (result.success) return toDefinition(result.data);
-    for (const issue of result.error.issues) {
-      errors.push({
-        field: [`${file}[${index + 1}]`, ...issue.path.map(String)].join('.'),
-        code: issue.code,
-        message: issue.message,
-      });
-    }
-    return null;
-  });
+  const read = items.map((item, index) => readDefinition(item, [`${file}[${index + 1}]`]));
+  const errors = read.flatMap((one) => (isFaulty(one) ? one : []));
   if (errors.length > 0) throw DomainError.invalid(...errors);
-  return found.filter((definition) => definition !== null);
+  return read.flatMap((one) => (isFaulty(one) ? [] : one));
 }
 
-function toDefinition(data: z.output<typeof RULES>): TemplateDefinition {
+/** @throws DomainError 422 naming each faulty field */
+export function parseTemplate(item: unknown): TemplateDefinition {
+  const read = readDefinition(item, []);
+  if (isFaulty(read)) throw DomainError.invalid(...read);
+  return read;
+}
+
+const isFaulty = (read: TemplateDefinition | readonly FieldError[]): read is readonly FieldError[] => Array.isArray(read);
+
+/** The definition, or what is wrong with it. */
+function readDefinition(item: unknown, within: readonly string[]): TemplateDefinition | readonly FieldError[] {
+  const result = RULES.safeParse(item);
+  const fault = (path: readonly string[], code: string, message: string): FieldError => ({
+    field: [...within, ...path].join('.'),
+    code,
+    message,
+  });
+  if (result.success) {
+    const { name, image } = result.data;
+    if ((image === null) === (name === CUSTOM_TEMPLATE)) return toDefinition(result.data);
+    return [fault(['image'], 'invalid_image', `is null for the template ${CUSTOM_TEMPLATE} and for no other`)];
+  }
+  return result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => fault([...issue.path.map(String), key], 'unknown_field', 'is not a field of a template'))
+      : [fault(issue.path.map(String), issue.code, issue.message)],
+  );
+}
+
+function toDefinition(data: Data): TemplateDefinition {
   return {
     name: data.name,
     displayName: data.display_name,

@@ -65,6 +65,38 @@ export class TemplateDto {
   updated_at!: string;
 }
 
+/** What a template says. */
+export class TemplateDefinitionDto {
+  @ApiProperty({ type: 'string', pattern: '^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$' })
+  name!: string;
+  @ApiProperty({ type: 'string', minLength: 1, maxLength: 100 })
+  display_name!: string;
+  @ApiPropertyOptional({ type: 'string', maxLength: 1000, default: '' })
+  description?: string;
+  @ApiProperty({ type: 'string', minLength: 1, maxLength: 50 })
+  category!: string;
+  @ApiPropertyOptional({ type: [String], maxItems: 20, default: [] })
+  tags?: string[];
+  @ApiProperty({ type: 'string', nullable: true, minLength: 1, maxLength: 500, description: 'null for `custom` alone' })
+  image!: string | null;
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 65535, nullable: true, default: null })
+  default_port?: number | null;
+  @ApiProperty({ type: ResourcesDto })
+  default_resources!: ResourcesDto;
+  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, default: {} })
+  environment_variables?: Record<string, string>;
+  @ApiPropertyOptional({ type: [String], maxItems: 50, default: [] })
+  startup_commands?: string[];
+  @ApiPropertyOptional({ type: 'boolean', default: false, description: 'Nothing but /workspace and /tmp can be written to' })
+  read_only_root?: boolean;
+  @ApiPropertyOptional({ type: 'string', enum: TEMPLATE_STATUSES, default: 'active' })
+  status?: TemplateStatus;
+  @ApiPropertyOptional({ type: 'string', format: 'uri', nullable: true, default: null })
+  icon_url?: string | null;
+  @ApiPropertyOptional({ type: 'string', format: 'uri', nullable: true, default: null })
+  documentation_url?: string | null;
+}
+
 export function toTemplateDto(template: Template): TemplateDto {
   return {
     id: template.id,

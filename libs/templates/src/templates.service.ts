@@ -46,6 +46,25 @@ export class TemplatesService implements OnApplicationBootstrap {
     );
   }
 
+  /** @throws DomainError `name_taken` */
+  async create(definition: TemplateDefinition): Promise<Template> {
+    if (!(await this.templates.insert(definition))) throw nameTaken(definition.name);
+    return this.get(definition.name);
+  }
+
+  /** A new version; environments keep the one that they were made from. @throws DomainError `not_found` */
+  async change(definition: TemplateDefinition): Promise<Template> {
+    await this.get(definition.name);
+    await this.write(definition, true);
+    return this.get(definition.name);
+  }
+
+  /** It is offered no more; environments that were made from it go on. @throws DomainError `not_found` */
+  async deprecate(name: string): Promise<void> {
+    const { id: _id, version: _version, createdAt: _created, updatedAt: _updated, ...said } = await this.get(name);
+    await this.write({ ...said, status: 'deprecated' }, true);
+  }
+
   private async writeAll(
     definitions: readonly TemplateDefinition[],
     overwrite: boolean,
@@ -65,6 +84,10 @@ export class TemplatesService implements OnApplicationBootstrap {
       // somebody else wrote it meanwhile: look again
     }
   }
+}
+
+function nameTaken(name: string): DomainError {
+  return new DomainError('duplicate', 'name_taken', `There is a template ${name} already`);
 }
 
 function isSame(present: Template, definition: TemplateDefinition): boolean {

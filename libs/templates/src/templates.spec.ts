@@ -42,7 +42,8 @@ describe('a template file', () => {
     [YAML.replace('zig\n', 'Zig!\n'), ['f.yaml[1].name']],
     [YAML.replace('500m', '500x'), ['f.yaml[1].default_resources.cpu']],
     [`${YAML}environment_variables: { "1A": b }\n`, ['f.yaml[1].environment_variables.1A']],
-    [`${YAML}images: x\n`, ['f.yaml[1]']],
+    [`${YAML}images: x\n`, ['f.yaml[1].images']],
+    [YAML.replace('example.org/zig:1', 'null'), ['f.yaml[1].image']],
     [`${YAML}read_only_root: 1\n`, ['f.yaml[1].read_only_root']],
   ])('names what is wrong', (text, fields) => {
     expect(fieldsOf(text)).toEqual(fields);
