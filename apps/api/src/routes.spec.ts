@@ -148,7 +148,7 @@ async function allCallers(api: TestApi): Promise<Readonly<Record<string, Caller>
   const connection = api.running.app.get<Connection>(getConnectionToken());
   await connection
     .collection('api_keys')
-    .updateOne({ _id: new Types.ObjectId(expired.id) }, { $set: { expires_at: new Date(0) } });
+    .updateOne({ _id: new Types.ObjectId(expired.id) }, { $set: { expires_at: new Date(Date.now() - 1_000) } });
   await api.call('DELETE', `/auth/api-keys/${revoked.id}`, { token: user.token });
   await users.changeAccount((await users.findByName('gone'))?.id ?? '', { isActive: false });
   callers.deactivated = { ...sessionOf(gone, 'user'), another: () => Promise.resolve(gone.token), ended: 'session_revoked' };
