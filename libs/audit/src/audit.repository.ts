@@ -1,3 +1,4 @@
+import { olderThan } from '@devpocket/database';
 import { type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -28,9 +29,7 @@ export class AuditRepository {
   async search({ from, to, ...fields }: AuditFilter, { limit, after }: PageRequest): Promise<Page<KeptAuditEntry>> {
     const at = { ...(from ? { $gte: from } : {}), ...(to ? { $lt: to } : {}) };
     const wanted = { ...fields, ...(from || to ? { at } : {}) };
-    const older = after && {
-      $or: [{ at: { $lt: new Date(after.time) } }, { at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } }],
-    };
+    const older = olderThan('at', after);
     const [records, total] = await Promise.all([
       this.entries
         .find({ ...wanted, ...older })

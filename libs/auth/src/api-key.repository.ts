@@ -1,4 +1,4 @@
-import { duplicateKey } from '@devpocket/database';
+import { duplicateKey, olderThan } from '@devpocket/database';
 import { type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -53,12 +53,7 @@ export class ApiKeyRepository {
   /** Those of the account's present epoch, newest first. */
   async list(userId: string, epoch: number, { limit, after }: PageRequest): Promise<Page<StoredApiKey>> {
     const own = { user_id: new Types.ObjectId(userId), epoch };
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.keys
         .find({ ...own, ...older })

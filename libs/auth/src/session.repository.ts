@@ -1,3 +1,4 @@
+import { olderThan } from '@devpocket/database';
 import { type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -94,12 +95,7 @@ export class SessionRepository {
   /** The user's living sessions, newest first. */
   async list(userId: string, epoch: number, now: Date, { limit, after }: PageRequest): Promise<Page<Session>> {
     const alive = { user_id: new Types.ObjectId(userId), epoch, expires_at: { $gt: now } };
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.sessions
         .find({ ...alive, ...older })

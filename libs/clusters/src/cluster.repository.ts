@@ -1,4 +1,4 @@
-import { duplicateKey } from '@devpocket/database';
+import { duplicateKey, olderThan } from '@devpocket/database';
 import { Clock, isId, type Page, type PageRequest, type Region, toPage } from '@devpocket/kernel';
 import { type ClusterOptions } from '@devpocket/runtime';
 import { Injectable } from '@nestjs/common';
@@ -76,12 +76,7 @@ export class ClusterRepository {
 
   async list(region: Region | null, { limit, after }: PageRequest): Promise<Page<Cluster>> {
     const where = region === null ? {} : { region };
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.records
         .find({ ...where, ...older }, WITHOUT_SECRET)

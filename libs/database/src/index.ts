@@ -2,4 +2,5 @@ export * from './database.module';
 export * from './duplicate-key';
 export * from './indexes';
 export * from './installation';
+export * from './older-than';
 export * from './open-database';

@@ -1,4 +1,4 @@
-import { duplicateKey } from '@devpocket/database';
+import { duplicateKey, olderThan } from '@devpocket/database';
 import { Clock, isId, type Page, type PageRequest, type Region, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -108,12 +108,7 @@ export class EnvironmentRepository {
   }
 
   private async page(where: QueryFilter<EnvironmentRecord>, { limit, after }: PageRequest): Promise<Page<Environment>> {
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.records
         .find({ ...where, ...older })

@@ -1,3 +1,4 @@
+import { olderThan } from '@devpocket/database';
 import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -43,12 +44,7 @@ export class HistoryRepository {
   /** Newest first. */
   async list(environmentId: string, { limit, after }: PageRequest): Promise<Page<HistoryEntry>> {
     const where = { environment_id: new Types.ObjectId(environmentId) };
-    const older = after && {
-      $or: [
-        { timestamp: { $lt: new Date(after.time) } },
-        { timestamp: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('timestamp', after);
     const [records, total] = await Promise.all([
       this.entries
         .find({ ...where, ...older })

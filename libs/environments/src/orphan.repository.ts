@@ -1,3 +1,4 @@
+import { olderThan } from '@devpocket/database';
 import { isId, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { type Place, type RuntimeKind } from '@devpocket/runtime';
 import { Injectable } from '@nestjs/common';
@@ -26,15 +27,10 @@ export class OrphanRepository {
   }
 
   async list({ limit, after }: PageRequest): Promise<Page<Orphan>> {
-    const older = after && {
-      $or: [
-        { since: { $lt: new Date(after.time) } },
-        { since: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('since', after);
     const [records, total] = await Promise.all([
       this.records
-        .find(older ?? {})
+        .find(older)
         .sort({ since: -1, _id: -1 })
         .limit(limit + 1)
         .lean(),

@@ -1,4 +1,4 @@
-import { duplicateKey } from '@devpocket/database';
+import { duplicateKey, olderThan } from '@devpocket/database';
 import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -17,12 +17,7 @@ export class TemplateRepository {
     filter: { readonly category?: string; readonly status?: TemplateStatus },
     { limit, after }: PageRequest,
   ): Promise<Page<Template>> {
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.templates
         .find({ ...filter, ...older })
