@@ -1,8 +1,8 @@
 import { type Plan } from '@devpocket/access';
-import { EMAIL_RULES, FULL_NAME_RULES, PASSWORD_RULES, PLANS, type Region, REGIONS } from '@devpocket/users';
+import { EMAIL_RULES, FULL_NAME_RULES, PLANS, type Region, REGIONS } from '@devpocket/users';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsNotEmpty, IsOptional, IsString } from 'class-validator';
-import { MayBeAbsent, Obeys } from './text-rules';
+import { MayBeAbsent, NewPassword, Obeys } from './text-rules';
 
 export class UpdateMeDto {
   @ApiPropertyOptional({ type: 'string', maxLength: 100, nullable: true })
@@ -40,14 +40,7 @@ export class ChangePasswordDto {
   @IsString()
   current_password!: string;
 
-  @ApiProperty({
-    type: 'string',
-    format: 'password',
-    minLength: 8,
-    maxLength: 100,
-    description: 'At least one lower-case letter, one upper-case letter and one digit; at most 72 bytes as UTF-8',
-  })
-  @Obeys(PASSWORD_RULES)
+  @NewPassword()
   new_password!: string;
 }
 

@@ -1,8 +1,8 @@
-import { EMAIL_RULES, FULL_NAME_RULES, PASSWORD_RULES, type Region, REGIONS, USERNAME_RULES } from '@devpocket/users';
+import { EMAIL_RULES, FULL_NAME_RULES, type Region, REGIONS, USERNAME_RULES } from '@devpocket/users';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsNotEmpty, IsOptional, IsString } from 'class-validator';
 import { type Session } from './session.machine';
-import { Obeys } from './text-rules';
+import { NewPassword, Obeys } from './text-rules';
 import { type TokenPair } from './token-pairs';
 
 export class RegisterDto {
@@ -14,14 +14,7 @@ export class RegisterDto {
   @Obeys(EMAIL_RULES)
   email!: string;
 
-  @ApiProperty({
-    type: 'string',
-    format: 'password',
-    minLength: 8,
-    maxLength: 100,
-    description: 'At least one lower-case letter, one upper-case letter and one digit; at most 72 bytes as UTF-8',
-  })
-  @Obeys(PASSWORD_RULES)
+  @NewPassword()
   password!: string;
 
   @ApiPropertyOptional({ type: 'string', maxLength: 100, nullable: true })

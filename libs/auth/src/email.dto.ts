@@ -1,7 +1,7 @@
-import { EMAIL_RULES, PASSWORD_RULES } from '@devpocket/users';
+import { EMAIL_RULES } from '@devpocket/users';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsNotEmpty, IsString, MaxLength } from 'class-validator';
-import { Obeys } from './text-rules';
+import { NewPassword, Obeys } from './text-rules';
 
 const MOST_TOKEN_CHARACTERS = 128;
 
@@ -20,13 +20,6 @@ export class ForgotPasswordDto {
 }
 
 export class ResetPasswordDto extends MailTokenDto {
-  @ApiProperty({
-    type: 'string',
-    format: 'password',
-    minLength: 8,
-    maxLength: 100,
-    description: 'At least one lower-case letter, one upper-case letter and one digit; at most 72 bytes as UTF-8',
-  })
-  @Obeys(PASSWORD_RULES)
+  @NewPassword()
   new_password!: string;
 }
