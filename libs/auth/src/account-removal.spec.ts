@@ -62,6 +62,20 @@ describe('DELETE /users/me', () => {
     expect(await registered(user)).toBe(201);
   });
 
+  it('goes on with others when one cannot be removed', async () => {
+    const [stuck, user] = [await signUp(), await signUp()];
+    const registry = auth.app.get(RemovalRegistry, { strict: false });
+    registry.join({
+      name: 'broken',
+      removeOf: (id) => (id === stuck.id ? Promise.reject(new Error('no')) : Promise.resolve(true)),
+    });
+    for (const one of [stuck, user]) expect((await remove(one)).status).toBe(202);
+    clock.push(REQUEST_MS);
+    await turn();
+    expect(await traces(user)).toEqual({});
+    expect(await traces(stuck)).not.toEqual({});
+  });
+
   it('outlasts requests that were let in before', async () => {
     const user = await signUp();
     expect((await remove(user)).status).toBe(202);

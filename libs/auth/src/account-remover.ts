@@ -38,12 +38,18 @@ export class AccountRemover implements OnApplicationBootstrap, OnModuleDestroy {
 
   async turn(): Promise<void> {
     for (const { id, since } of await this.accounts.onTheirWayOut()) {
-      const left = await this.registry.removeOf(id);
-      if (left.length > 0 || this.clock.millis() - since.getTime() < REQUEST_MS) continue;
-      await this.remains.remove(id);
-      await this.accounts.remove(id);
-      const target = `user:${id}`;
-      await this.audit.record({ actor: null, action: 'user.removed', target, result: 'success', ip: null, requestId: null });
+      // One that cannot go yet keeps no other.
+      await this.seeOut(id, since).catch((error: unknown) => this.logger.error({ err: error, user: id }, 'Not removed yet'));
     }
+  }
+
+  private async seeOut(id: string, since: Date): Promise<void> {
+    const left = await this.registry.removeOf(id);
+    if (left.length > 0 || this.clock.millis() - since.getTime() < REQUEST_MS) return;
+    await this.remains.remove(id);
+    // Another server may be at it too.
+    if (!(await this.accounts.remove(id))) return;
+    const target = `user:${id}`;
+    await this.audit.record({ actor: null, action: 'user.removed', target, result: 'success', ip: null, requestId: null });
   }
 }

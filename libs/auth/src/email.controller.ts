@@ -53,7 +53,7 @@ export class EmailController {
   @ApiAcceptedResponse({ type: MessageDto })
   @ApiProblems(BODY_FAULTS)
   async forgot(@Body() { email }: ForgotPasswordDto): Promise<MessageDto> {
-    await this.resets.forgot(email);
+    await this.emails.forgot(email);
     return { message: 'If there is an account with this address, a mail is on its way' };
   }
 

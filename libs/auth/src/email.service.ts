@@ -5,13 +5,14 @@ import { type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import { MailOutbox } from '@devpocket/mail';
 import { Counters } from '@devpocket/shared-state';
-import { CredentialsService, emailTaken, type ProfileChange, type User, UsersService } from '@devpocket/users';
+import { CredentialsService, emailTaken, nameKey, type ProfileChange, type User, UsersService } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { mailTokenInvalid } from './auth.errors';
 import { MailTokens } from './mail-tokens';
 
-const RESENDS = 3;
-const RESEND_MS = 3_600_000;
+/** Of each kind of mail that somebody can have sent to an address. */
+const MOST_MAILS = 3;
+const MOST_MAILS_MS = 3_600_000;
 
 /** Addresses of accounts: whose they are is shown by reading a mail that was sent there. */
 @Injectable()
@@ -41,13 +42,22 @@ export class EmailService {
     const account = await this.accounts.find(userId);
     const email = account?.pendingEmail ?? (account?.user.isVerified === false ? account.user.email : null);
     if (email === null) return false;
-    const hit = await this.counters.hit(`resend-verification:${userId}`, RESENDS, RESEND_MS);
+    const hit = await this.counters.hit(`resend-verification:${userId}`, MOST_MAILS, MOST_MAILS_MS);
     if (!hit.allowed) {
       const retryAfter = Math.ceil(hit.resetMs / 1000);
-      throw new DomainError('rate_limited', 'rate_limited', `At most ${RESENDS} such mails an hour`, { retryAfter });
+      throw new DomainError('rate_limited', 'rate_limited', `At most ${MOST_MAILS} such mails an hour`, { retryAfter });
     }
     await this.outbox.put('verify', { user: userId, email });
     return true;
+  }
+
+  /**
+   * A mail to set a new password with. The same work whether or not there is such an account: whose it is, is looked up when the mail is
+   * written. Nobody's inbox is filled: beyond a few an hour the answer is the same and no mail comes.
+   */
+  async forgot(email: string): Promise<void> {
+    const hit = await this.counters.hit(`forgot-password:${nameKey(email)}`, MOST_MAILS, MOST_MAILS_MS);
+    if (hit.allowed) await this.outbox.put('reset', { email });
   }
 
   /**

@@ -93,6 +93,20 @@ describe('with a mail server', () => {
       expect((await auth.login(old)).status).toBe(401);
     });
 
+    it('may be the same in another case, and is that once it is proven', async () => {
+      const user = await verified();
+      const next = addressOf(user).replace('mail', 'Mail');
+      const body = { email: next, current_password: PASSWORD };
+      expect((await auth.call('PATCH', '/users/me', { token: user.accessToken, body })).body).toMatchObject({
+        email: addressOf(user),
+      });
+      expect((await verify(codeIn(await mails.next(next, /Verify/)))).status).toBe(200);
+      expect(await me(user)).toMatchObject({ email: next });
+      expect(await post('/auth/resend-verification', {}, user.accessToken)).toMatchObject({
+        body: { message: 'There is nothing to verify' },
+      });
+    });
+
     it('of somebody else is not taken, neither now nor when it was free at first', async () => {
       const [user, other] = [await verified(), await verified()];
       const change = (email: string) =>
@@ -152,6 +166,19 @@ describe('with a mail server', () => {
       await mails.next(addressOf(user), /Set a new password/);
       expect(mails.received.filter(({ to }) => to === 'nobody@example.com')).toEqual([]);
       expect(await forgot('nonsense')).toMatchObject({ status: 422, body: { errors: [{ code: 'invalid_email' }] } });
+    });
+
+    it('fills no inbox, and answers the same', async () => {
+      const user = await verified();
+      const answers = await Promise.all(
+        Array.from({ length: 5 }, (_, at) => forgot(at % 2 === 0 ? addressOf(user) : addressOf(user).toUpperCase())),
+      );
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
+      const waiting = (): Promise<number> => auth.database.connection.collection('mails').countDocuments({});
+      while ((await waiting()) > 0) await new Promise((resolve) => setImmediate(resolve));
+      expect(mails.received.filter(({ to }) => to === addressOf(user))).toHaveLength(3);
+      clock.push(3_600_000);
+      await codeFor(user);
     });
 
     it('is set by one of those who use a code at once, and not by one that expired or was for something else', async () => {

@@ -1,7 +1,6 @@
 import { AuditTrail } from '@devpocket/audit';
 import { type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
-import { MailOutbox } from '@devpocket/mail';
 import { CredentialsService, PASSWORD_RULES, textFaults } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { mailTokenInvalid } from './auth.errors';
@@ -19,14 +18,8 @@ export class PasswordResetService {
     private readonly hasher: PasswordHasher,
     private readonly sessions: SessionsService,
     private readonly lockout: LockoutService,
-    private readonly outbox: MailOutbox,
     private readonly audit: AuditTrail,
   ) {}
-
-  /** The same one write whether or not there is such an account: whose it is, is looked up when the mail is written. */
-  async forgot(email: string): Promise<void> {
-    await this.outbox.put('reset', { email });
-  }
 
   /**
    * Ends every session and key, other tokens, a change of address that waits, and the lockout.

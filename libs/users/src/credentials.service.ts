@@ -63,7 +63,8 @@ export class CredentialsService {
     return this.users.onTheirWayOut();
   }
 
-  remove(id: string): Promise<void> {
+  /** @returns whether it was this call that removed it */
+  remove(id: string): Promise<boolean> {
     return this.users.remove(id);
   }
 

@@ -1,5 +1,5 @@
 import { type Role } from '@devpocket/access';
-import { duplicateKey } from '@devpocket/database';
+import { duplicateKey, olderThan } from '@devpocket/database';
 import { Clock, isId, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
@@ -74,15 +74,10 @@ export class UserRepository {
   }
 
   async list({ limit, after }: PageRequest): Promise<Page<User>> {
-    const older = after && {
-      $or: [
-        { created_at: { $lt: new Date(after.time) } },
-        { created_at: new Date(after.time), _id: { $lt: new Types.ObjectId(after.id) } },
-      ],
-    };
+    const older = olderThan('created_at', after);
     const [records, total] = await Promise.all([
       this.users
-        .find(older ?? {})
+        .find(older)
         .sort({ created_at: -1, _id: -1 })
         .limit(limit + 1)
         .lean(),
@@ -173,9 +168,10 @@ export class UserRepository {
     return records.map(({ _id, deleting_since: since = new Date(0) }) => ({ id: _id.toHexString(), since }));
   }
 
-  /** The last of it, which gives names and address free. */
-  async remove(id: string): Promise<void> {
-    await this.users.deleteOne({ _id: id, deleting_since: { $exists: true } });
+  /** The last of it, which gives names and address free. @returns whether it was this call that did */
+  async remove(id: string): Promise<boolean> {
+    const { deletedCount } = await this.users.deleteOne({ _id: id, deleting_since: { $exists: true } });
+    return deletedCount === 1;
   }
 
   /** A password of an administrator's choice. New epochs of sessions and keys begin in the same write. */
@@ -191,10 +187,7 @@ export class UserRepository {
   async proveEmail(id: string, email: string): Promise<User | Taken | null> {
     const proven = { is_verified: true, email_proven: true };
     try {
-      const own = await this.users
-        .findOneAndUpdate({ _id: id, email_key: nameKey(email) }, { $set: proven }, { returnDocument: 'after' })
-        .lean();
-      if (own) return toUser(own);
+      // First, since one that waits may be the account's own in another case.
       const changed = await this.users
         .findOneAndUpdate(
           { _id: id, pending_email: email },
@@ -202,7 +195,11 @@ export class UserRepository {
           { returnDocument: 'after' },
         )
         .lean();
-      return changed && toUser(changed);
+      if (changed) return toUser(changed);
+      const own = await this.users
+        .findOneAndUpdate({ _id: id, email_key: nameKey(email) }, { $set: proven }, { returnDocument: 'after' })
+        .lean();
+      return own && toUser(own);
     } catch (error) {
       const taken = takenBy(error);
       if (!taken) throw error;
