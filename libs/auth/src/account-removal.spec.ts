@@ -76,6 +76,19 @@ describe('DELETE /users/me', () => {
     expect(await traces(stuck)).not.toEqual({});
   });
 
+  it('is finished by another server when the one that began it is gone', async () => {
+    const user = await signUp();
+    expect((await remove(user)).status).toBe(202);
+    clock.push(REQUEST_MS);
+    const next = await AuthApp.start({ clock, beside: auth });
+    await next.app.get(AccountRemover, { strict: false }).turn();
+    await next.close();
+    expect(await traces(user)).toEqual({});
+    await turn();
+    const removed = { target: `user:${user.id}`, action: 'user.removed' };
+    expect(await auth.database.connection.collection('audit_entries').countDocuments(removed)).toBe(1);
+  });
+
   it('outlasts requests that were let in before', async () => {
     const user = await signUp();
     expect((await remove(user)).status).toBe(202);
