@@ -2,7 +2,7 @@ import { duplicateKey, olderThan } from '@devpocket/database';
 import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import { type Model, Types } from 'mongoose';
+import { type Model } from 'mongoose';
 import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
 import { TemplateRecord } from './template.schema';
 
