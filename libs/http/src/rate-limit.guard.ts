@@ -1,5 +1,6 @@
 import { type Principal } from '@devpocket/access';
 import { AuthSettings, RateLimitSettings } from '@devpocket/config';
+import { nameKey } from '@devpocket/kernel';
 import { Counters, type Hit } from '@devpocket/shared-state';
 import { type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
@@ -94,7 +95,7 @@ export class RateLimitGuard extends ThrottlerGuard {
     return this.reflector.getAllAndOverride<Limit | undefined>(KEY, [context.getHandler(), context.getClass()]);
   }
 
-  /** The accounts that a body names, as an HMAC: a counter's key is no place for an address. */
+  /** The accounts that a body names, by the key that finds them, as an HMAC: a counter's key is no place for an address. */
   private accounts(request: Request): string[] {
     const body: unknown = request.body;
     if (typeof body !== 'object' || body === null) return [];
@@ -102,7 +103,7 @@ export class RateLimitGuard extends ThrottlerGuard {
       .filter((entry): entry is [string, string] => ACCOUNT_FIELDS.includes(entry[0]) && typeof entry[1] === 'string')
       .map(([, name]) =>
         createHmac('sha256', this.auth.secretKey)
-          .update(`rate-limit:${name.normalize('NFKC').trim().toLowerCase()}`)
+          .update(`rate-limit:${nameKey(name)}`)
           .digest('base64url'),
       );
   }

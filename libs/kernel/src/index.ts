@@ -3,6 +3,7 @@ export * from './domain-error';
 export * from './error-code';
 export * from './id';
 export * from './loop';
+export * from './name-key';
 export * from './page';
 export * from './region';
 export * from './ring-buffer';

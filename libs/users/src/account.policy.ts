@@ -8,7 +8,7 @@ export interface TextRule {
   readonly holds: (text: string) => boolean;
 }
 
-export { type Region, REGIONS } from '@devpocket/kernel';
+export { nameKey, type Region, REGIONS } from '@devpocket/kernel';
 
 /** bcrypt reads no further; a longer password would be cut in silence. */
 export const PASSWORD_MAX_BYTES = 72;
@@ -57,13 +57,4 @@ export const PASSWORD_RULES: readonly TextRule[] = [
 export function textFaults(field: string, text: string, rules: readonly TextRule[]): readonly FieldError[] {
   const broken = rules.find((rule) => !rule.holds(text));
   return broken ? [{ field, code: broken.code, message: broken.message }] : [];
-}
-
-/**
- * The form in which usernames and addresses are compared: two that differ only in case, width or composition are the same.
- * A username never contains `@`, an address always does, so one key space serves both.
- */
-export function nameKey(name: string): string {
-  // By way of upper case: `ς` and `σ` have one, and `ß` is `SS` there.
-  return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC').trim();
 }
