@@ -7,12 +7,18 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 /** Query members that are credentials; they must not reach a log. */
 const SECRETS = new Set(['ticket', 'token', 'code', 'state', 'access_token']);
 
-/** Read as the server reads it: a name may be percent-encoded. */
+/** Read as the server reads it: a name may be percent-encoded. Every URL comes by here, so it takes time by its length alone. */
 export function withoutSecrets(url: string): string {
-  return url.replace(/([?&])([^=&]*)=[^&]*/g, (member, separator: string, name: string) => {
-    const [read = ''] = new URLSearchParams(`${name}=`).keys();
-    return SECRETS.has(read.toLowerCase()) ? `${separator}${read}=[redacted]` : member;
-  });
+  const start = url.indexOf('?') + 1;
+  if (start === 0) return url;
+  return url.slice(0, start) + url.slice(start).split('&').map(withoutSecret).join('&');
+}
+
+function withoutSecret(member: string): string {
+  const end = member.indexOf('=');
+  if (end < 0) return member;
+  const [name = ''] = new URLSearchParams(member.slice(0, end + 1)).keys();
+  return SECRETS.has(name.toLowerCase()) ? `${name}=[redacted]` : member;
 }
 
 const QUIET = new Set(['/health', '/health/ready', '/health/live', '/metrics', '/']);

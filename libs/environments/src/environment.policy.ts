@@ -99,14 +99,22 @@ export function checkAutoStop(minutes: number | null, plan: Plan): void {
   if (minutes === 0 || minutes > most) throw planLimitExceeded(LIMIT_NAMES.autoStop, most, minutes, plan);
 }
 
-/** Does the whole reference match one of the globs? `*` is any text. */
+/** Does the whole reference match one of the globs? `*` is any text on one line. */
 export function imageAllowed(image: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) =>
-    new RegExp(
-      `^${pattern
-        .split('*')
-        .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-        .join('.*')}$`,
-    ).test(image),
-  );
+  return !/[\n\r\u2028\u2029]/.test(image) && patterns.some((pattern) => matchesGlob(image, pattern));
+}
+
+/** Each part at its first place behind the one before, which leaves the most for the rest: nothing is tried twice. */
+function matchesGlob(text: string, pattern: string): boolean {
+  const [first = '', ...others] = pattern.split('*');
+  const last = others.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of others) {
+    const found = text.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
 }

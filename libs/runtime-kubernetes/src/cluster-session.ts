@@ -42,7 +42,8 @@ export class ClusterSession {
     log: { warn(message: string): void },
   ) {
     const ours = { labelSelector: `${LABEL.install}=${install}` };
-    const prefix = namespaceOf(install, '').replace(/[^-]*$/, '');
+    const namespace = namespaceOf(install, '');
+    const prefix = namespace.slice(0, namespace.lastIndexOf('-') + 1);
     const about = ({ involvedObject }: KubeEvent): string | null =>
       involvedObject?.namespace?.startsWith(prefix) ? `${involvedObject.namespace}/${involvedObject.name ?? ''}` : null;
     const events = (kind: string): WatchCache<KubeEvent> =>
