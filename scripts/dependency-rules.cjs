@@ -13,7 +13,9 @@ const doors = {
   http: ['kernel', 'config', 'access', 'database', 'shared-state'],
   'runtime-local': ['kernel', 'config', 'runtime'],
   'pty-holder': ['kernel', 'runtime'],
-  'runtime-kubernetes': ['kernel', 'config', 'runtime', 'pty-holder'],
+  'container-runtime': ['kernel', 'runtime'],
+  'runtime-kubernetes': ['kernel', 'config', 'runtime', 'pty-holder', 'container-runtime'],
+  'runtime-docker': ['kernel', 'config', 'runtime', 'pty-holder', 'container-runtime'],
   users: feature,
   templates: feature,
   audit: feature,
@@ -25,7 +27,7 @@ const doors = {
   client: [],
 };
 
-const spec = '\\.(int-|kube-)?spec\\.ts$';
+const spec = '\\.(int-|kube-|docker-)?spec\\.ts$';
 const anyOf = (names) => `(${names.join('|')})`;
 
 const doorRules = Object.entries(doors).map(([library, allowed]) => ({

@@ -36,6 +36,7 @@ export default defineConfig(
       '**/*.spec.ts',
       '**/*.int-spec.ts',
       '**/*.kube-spec.ts',
+      '**/*.docker-spec.ts',
       '**/testing/**',
       'scripts/**',
       'apps/cli/**',
@@ -43,7 +44,7 @@ export default defineConfig(
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
   {
-    files: ['**/*.spec.ts', '**/*.int-spec.ts', '**/*.kube-spec.ts'],
+    files: ['**/*.spec.ts', '**/*.int-spec.ts', '**/*.kube-spec.ts', '**/*.docker-spec.ts'],
     rules: { '@typescript-eslint/unbound-method': 'off' },
   },
   {

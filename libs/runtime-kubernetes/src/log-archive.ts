@@ -1,9 +1,9 @@
 import { type Place } from '@devpocket/runtime';
 import { type ApiClient, pathOf } from './api-client';
 import { type KubeObject, type Manifest } from './kube-objects';
-import { type LogLine } from './log-lines';
+import { type LogLine } from '@devpocket/container-runtime';
 import { baseName, LABEL, namespaceOf, selectorOf } from './names';
-import { decodeLog, encodeLog, lastOf, merge } from './saved-log';
+import { decodeLog, encodeLog, lastOf, merge } from '@devpocket/container-runtime';
 
 interface LogSecret extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;

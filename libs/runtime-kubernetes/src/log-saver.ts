@@ -1,9 +1,9 @@
 import { type Place } from '@devpocket/runtime';
 import { type Pod } from './kube-objects';
 import { type LogArchive, type SavedLog } from './log-archive';
-import { type LogLine, type LogPosition } from './log-lines';
+import { type LogLine, type LogPosition } from '@devpocket/container-runtime';
 import { type PodLogs } from './pod-logs';
-import { lastOf } from './saved-log';
+import { lastOf } from '@devpocket/container-runtime';
 
 /** What is read before a pod may end, and what it says while it ends. A kubelet that does not answer stops nothing. */
 const BEFORE_MS = 10_000;

@@ -1,7 +1,7 @@
 import { type ClusterOptions, type EnvironmentSpec } from '@devpocket/runtime';
 import { claim, pod, service, variables } from './manifests';
 import { DEFAULT_OPTIONS } from './namespace-manifests';
-import { FIRST_PROCESS, STARTUP_PROCESS } from './pod-scripts';
+import { FIRST_PROCESS, STARTUP_PROCESS } from '@devpocket/container-runtime';
 
 const INSTALL = 'aaaaaaaaaaaaaaaaaaaaaaaa';
 const USER = 'bbbbbbbbbbbbbbbbbbbbbbbb';

@@ -1,8 +1,8 @@
+import { FIRST_PROCESS, hostnameOf, STARTUP_PROCESS, STATE_PATH, WORKSPACE_PATH } from '@devpocket/container-runtime';
 import { type ClusterOptions, type EnvironmentSpec } from '@devpocket/runtime';
 import { type Claim, type Manifest } from './kube-objects';
 import { baseName, CONTAINER, LABEL, labelsOf, namespaceOf, NOT_GROWN, podName, STARTUP_CONTAINER } from './names';
 import { EPHEMERAL_LIMIT, EPHEMERAL_REQUEST, SERVICE_ACCOUNT } from './namespace-manifests';
-import { FIRST_PROCESS, STARTUP_PROCESS, STATE_PATH, WORKSPACE_PATH } from './pod-scripts';
 import { bytesOf } from './quantity';
 
 /** Everything in an environment runs as this user and group; the volume belongs to the group. */
@@ -186,12 +186,4 @@ function resourcesOf({ resources }: EnvironmentSpec, options: ClusterOptions): R
     limits: { cpu: `${cpuMillis}m`, memory: String(memoryBytes), 'ephemeral-storage': EPHEMERAL_LIMIT },
     requests: { cpu: `${cpu}m`, memory: String(memory), 'ephemeral-storage': EPHEMERAL_REQUEST },
   };
-}
-
-function hostnameOf(name: string): string | null {
-  const label = name
-    .toLowerCase()
-    .replace(/[^a-z0-9-]/g, '-')
-    .replace(/^-+|-+$/g, '');
-  return label === '' ? null : label.slice(0, 63);
 }

@@ -1,13 +1,8 @@
-import { type EnvironmentSpec, type Held, type Place } from '@devpocket/runtime';
-import { createHash } from 'node:crypto';
+import { LABEL, slug } from '@devpocket/container-runtime';
+import { type Held, type Place } from '@devpocket/runtime';
 import { type KubeObject } from './kube-objects';
 
-export const LABEL = {
-  environment: 'devpocket.io/env',
-  install: 'devpocket.io/install',
-  user: 'devpocket.io/user',
-  incarnation: 'devpocket.io/incarnation',
-} as const;
+export { baseName, incarnationName as podName, LABEL, labelsOf } from '@devpocket/container-runtime';
 
 /**
  * On the volume's claim when the startup commands have run, with what went wrong or nothing: later pods need no container for them.
@@ -25,29 +20,6 @@ export const STARTUP_CONTAINER = 'startup';
 /** A namespace per user and installation: at most 63 characters of DNS label. */
 export function namespaceOf(install: string, userId: string): string {
   return `dp-${slug(install)}-${slug(userId)}`;
-}
-
-/** Ids are taken as they stand where they can be; anything else is hashed, never shortened into another's name. */
-function slug(id: string): string {
-  return /^[a-z0-9]{1,24}$/.test(id) ? id : `x${createHash('sha256').update(id).digest('hex').slice(0, 23)}`;
-}
-
-export function baseName(environmentId: string): string {
-  return `env-${slug(environmentId)}`;
-}
-
-/** A name of its own for each incarnation, so that what is meant for one never reaches the next. */
-export function podName(environmentId: string, incarnation: number): string {
-  return `${baseName(environmentId)}-${incarnation}`;
-}
-
-export function labelsOf(spec: Pick<EnvironmentSpec, 'environmentId' | 'userId'>, install: string): Record<string, string> {
-  return {
-    [LABEL.environment]: spec.environmentId,
-    [LABEL.install]: install,
-    [LABEL.user]: spec.userId,
-    'app.kubernetes.io/managed-by': 'devpocket',
-  };
 }
 
 export function environmentOf(object: KubeObject): string | null {

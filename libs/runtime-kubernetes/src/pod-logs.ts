@@ -4,7 +4,15 @@ import { ApiError, toRuntimeError } from './api-error';
 import { type ApiClient } from './api-client';
 import { type Claim, type ContainerStatus, type Pod } from './kube-objects';
 import { type LogArchive } from './log-archive';
-import { comparePositions, type LogLine, type LogPosition, LogReader, positionOf, secondOf, toEntry } from './log-lines';
+import {
+  comparePositions,
+  type LogLine,
+  type LogPosition,
+  LogReader,
+  positionOf,
+  secondOf,
+  toEntry,
+} from '@devpocket/container-runtime';
 import { CONTAINER, incarnationOf, STARTUP_CONTAINER } from './names';
 import { mainOf, startupOf, type Traces } from './sight';
 import { linesOf, type WatchCache } from './watch-cache';

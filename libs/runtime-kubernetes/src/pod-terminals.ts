@@ -13,7 +13,7 @@ import { type ClusterSessions } from './cluster-sessions';
 import { ExecStream, execute } from './exec-stream';
 import { type Pod } from './kube-objects';
 import { CONTAINER, incarnationOf } from './names';
-import { SHELL_PROCESS } from './pod-scripts';
+import { SHELL_PROCESS } from '@devpocket/container-runtime';
 import { mainOf, sightOf } from './sight';
 
 const LIST_MS = 10_000;

@@ -1,6 +1,6 @@
 import { type Sighting } from '@devpocket/runtime';
 import { type Claim, type KubeEvent, type Pod } from './kube-objects';
-import { imageReason, isAbandoned, sightOf, type Traces } from './sight';
+import { isAbandoned, sightOf, type Traces } from './sight';
 
 const NOW = new Date('2026-11-25T12:10:00Z');
 const ago = (seconds: number): string => new Date(NOW.getTime() - seconds * 1000).toISOString().replace('.000Z', 'Z');
@@ -423,19 +423,6 @@ describe('what is seen of a pod that failed', () => {
     ],
   ])('not yet: %s', (_what, status, more, meta) => {
     expect(seen({ pods: [pod(status, meta)], ...more })).toMatchObject({ seen: 'starting' });
-  });
-
-  it('tells what registries say apart', () => {
-    expect([NOT_FOUND, HUB, AUTH, NETWORK].map(imageReason)).toEqual([
-      'image_not_found',
-      'image_not_found',
-      'image_auth_failed',
-      'image_pull_failed',
-    ]);
-    expect(imageReason('manifest unknown: OCI index found, but no child')).toBe('image_not_found');
-    expect(imageReason('pull access denied for a/b, insufficient_scope: authorization failed')).toBe('image_auth_failed');
-    expect(imageReason('error: 401 Unauthorized')).toBe('image_auth_failed');
-    expect(imageReason('unexpected status code 503 Service Unavailable')).toBe('image_pull_failed');
   });
 });
 

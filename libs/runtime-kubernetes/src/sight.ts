@@ -1,3 +1,4 @@
+import { imageReason } from '@devpocket/container-runtime';
 import { type Phase, type Sighting, type StatusReason } from '@devpocket/runtime';
 import { type Claim, type ContainerStatus, type KubeEvent, type Pod } from './kube-objects';
 import { incarnationOf, NOT_GROWN, STARTUP_CONTAINER, STARTUP_DONE } from './names';
@@ -199,21 +200,6 @@ function waitsForImage(pod: Pod, events: readonly KubeEvent[], age: number): Tro
     default:
       return null;
   }
-}
-
-/** The registry's words, as container runtimes pass them on. */
-export function imageReason(message: string): 'image_not_found' | 'image_auth_failed' | 'image_pull_failed' {
-  // Some registries answer "does not exist, or no access" to both; a mistyped name is the likelier of the two.
-  if (/does not exist/i.test(message)) return 'image_not_found';
-  if (
-    /unauthorized|authentication required|authorization failed|access denied|denied:|no basic auth|40[13]\b|forbidden/i.test(
-      message,
-    )
-  )
-    return 'image_auth_failed';
-  if (/not ?found|manifest unknown|name unknown|does not exist|no such (image|host)|invalid reference/i.test(message))
-    return /no such host/i.test(message) ? 'image_pull_failed' : 'image_not_found';
-  return 'image_pull_failed';
 }
 
 function waitsForMount(pod: Pod, events: readonly KubeEvent[], now: Date, age: number): Trouble | null {

@@ -4,7 +4,7 @@ import { type ApiClient } from './api-client';
 import { execute } from './exec-stream';
 import { type Pod } from './kube-objects';
 import { CONTAINER } from './names';
-import { WORKSPACE_PATH } from './pod-scripts';
+import { WORKSPACE_PATH } from '@devpocket/container-runtime';
 
 const AT_MOST_EVERY_MS = 300_000;
 const LONGEST_MS = 60_000;

@@ -1,5 +1,5 @@
 import { type LogEntry } from '@devpocket/runtime';
-import { SYSTEM_MARK } from './pod-scripts';
+import { SYSTEM_MARK } from './container-scripts';
 
 /** A line is cut here (contract §6). */
 export const MOST_LINE_BYTES = 16_384;

@@ -1,14 +1,16 @@
 /** Lines of the container's log that begin so are ours, the others the environment's. */
 export const SYSTEM_MARK = 'devpocket: ';
 
-/** Hidden from the environment's shells: a folder of the volume that only the startup container mounts. */
+/** Hidden from the environment's shells: a folder that only the startup container mounts. */
 export const STATE_PATH = '/devpocket';
 export const WORKSPACE_PATH = '/workspace';
+/** Is there from the moment that the startup commands began; holds what went wrong with them, or nothing. */
+export const STARTUP_FILE = `${STATE_PATH}/startup`;
 
 /**
  * The first process. Keeps the container alive, takes over and reaps what others leave behind (a shell's `wait` reaps every
  * child), and on SIGTERM asks all others to end, shells by SIGHUP since they do not heed SIGTERM, and goes when they
- * have gone; the kubelet's SIGKILL ends what stays. Needs nothing but a POSIX shell, `sleep` and `kill`.
+ * have gone; the runtime's SIGKILL ends what stays. Needs nothing but a POSIX shell, `sleep` and `kill`.
  */
 export const FIRST_PROCESS = `
 name=$1
@@ -31,14 +33,17 @@ done
 `;
 
 /**
- * Runs the startup commands, once in the life of the volume, and leaves what went wrong as the container's message. It ends
- * well in any case, so that the environment starts; a later start repeats the message and runs nothing.
+ * Runs the startup commands, once in the life of the volume, and leaves what went wrong in the file and, where there is one, as the
+ * container's message. It ends well in any case, so that the environment starts; a later start repeats the message and runs nothing.
  */
 export const STARTUP_PROCESS = `
-state=${STATE_PATH}/startup
+state=${STARTUP_FILE}
+tell() {
+  { cat "$state" >/dev/termination-log; } 2>/dev/null
+}
 trap 'kill -TERM -1 2>/dev/null; exit 143' TERM
 if [ -e "$state" ]; then
-  cat "$state" >/dev/termination-log
+  tell
   exit 0
 fi
 : >"$state" || exit 70
@@ -49,7 +54,7 @@ for command in "$@"; do
   code=$?
   if [ "$code" -ne 0 ]; then
     printf 'A startup command ended with code %s: %.200s' "$code" "$command" >"$state"
-    cat "$state" >/dev/termination-log
+    tell
     break
   fi
 done
