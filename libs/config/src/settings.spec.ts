@@ -9,6 +9,14 @@ import { VARIABLES } from './variables';
 const SECRET = 'x'.repeat(32);
 const KEY = 'ab'.repeat(32);
 
+/** All that a browser's sign-in with Google needs. */
+const GOOGLE = {
+  GOOGLE_CLIENT_ID: '1234.apps.example.com',
+  GOOGLE_CLIENT_SECRET: SECRET,
+  GOOGLE_REDIRECT_URI: 'https://api.example.com/api/v1/auth/google/callback',
+  GOOGLE_SUCCESS_REDIRECT: 'devpocket://signed-in',
+};
+
 function faultsOf(env: RawEnvironment): readonly string[] {
   try {
     readVariables(env);
@@ -58,8 +66,12 @@ describe('the variables', () => {
     ['TRUSTED_PROXIES', '10.0.0.1,proxy.example'],
     ['ENCRYPTION_KEYS_OLD', `${KEY},short`],
     ['CLUSTER_REGION', 'mars'],
+    ['GOOGLE_SUCCESS_REDIRECT', '/signed-in'],
+    ['GOOGLE_SUCCESS_REDIRECT', 'javascript:alert(1)'],
+    ['GOOGLE_SUCCESS_REDIRECT', 'https://app.example.com/#signed-in'],
+    ['GOOGLE_REDIRECT_URI', 'devpocket://callback'],
   ])('refuse %s=%s', (name, value) => {
-    expect(faultsOf({ [name]: value })).toEqual([name]);
+    expect(faultsOf({ ...GOOGLE, [name]: value })).toEqual([name]);
   });
 
   it.each([
@@ -73,6 +85,15 @@ describe('the variables', () => {
     expect(faultsOf({ [name]: value })).toEqual([]);
   });
 
+  it('of Google sign-in are whole, or the client id alone, or none', () => {
+    expect(faultsOf(GOOGLE)).toEqual([]);
+    expect(faultsOf({ GOOGLE_CLIENT_ID: 'x' })).toEqual([]);
+    for (const absent of Object.keys(GOOGLE)) expect(faultsOf({ ...GOOGLE, [absent]: '' })).toEqual([absent]);
+    expect(() => readVariables({ GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'y' })).toThrow(
+      /GOOGLE_REDIRECT_URI must be set beside GOOGLE_CLIENT_SECRET \(example: .*\n.*GOOGLE_SUCCESS_REDIRECT/,
+    );
+  });
+
   it('are stricter in production', () => {
     const production = { ENVIRONMENT: 'production', RUNTIME: 'local' };
     expect(faultsOf(production)).toEqual(['SECRET_KEY', 'ENCRYPTION_KEY', 'RUNTIME', 'MONGODB_URL']);
@@ -84,6 +105,9 @@ describe('the variables', () => {
       EMBEDDED_DB_IN_PRODUCTION: 'true',
     };
     expect(faultsOf(allowed)).toEqual([]);
+    expect(faultsOf({ ...allowed, GOOGLE_ISSUER: 'http://issuer.example.com' })).toEqual(['GOOGLE_ISSUER']);
+    expect(faultsOf({ ...allowed, GOOGLE_ISSUER: 'http://localhost.example.com' })).toEqual(['GOOGLE_ISSUER']);
+    expect(faultsOf({ ...allowed, GOOGLE_ISSUER: 'http://localhost:8080' })).toEqual([]);
   });
 
   it('are those of .env.example, which is valid as it stands', () => {

@@ -60,6 +60,26 @@ export abstract class AuthSettings {
   abstract readonly verifiesEmail: boolean;
 }
 
+/** What a sign-in in a browser needs beside the client id. */
+export interface GoogleRedirectSettings {
+  readonly clientSecret: string;
+  /** Where Google sends the browser back to: the callback route, as it is registered there. */
+  readonly redirectUri: string;
+  /** Where a finished sign-in ends, with `code` or `error` added: the app's own address. */
+  readonly successRedirect: string;
+}
+
+export abstract class GoogleSettings {
+  /** Without a trailing slash. */
+  abstract readonly issuer: string;
+  /** Null: no Google sign-in. */
+  abstract readonly clientId: string | null;
+  /** Null: by ID token alone. */
+  abstract readonly redirect: GoogleRedirectSettings | null;
+  /** Do browsers reach the server by https? */
+  abstract readonly secureCookie: boolean;
+}
+
 export abstract class MailSettings {
   /** With credentials; null: mails are written into the data folder. */
   abstract readonly smtpUrl: string | null;
@@ -126,6 +146,7 @@ export interface Settings {
   readonly sharedState: SharedStateSettings;
   readonly mail: MailSettings;
   readonly auth: AuthSettings;
+  readonly google: GoogleSettings;
   readonly encryption: EncryptionSettings;
   readonly clusters: ClusterSettings;
   readonly rateLimit: RateLimitSettings;
@@ -173,6 +194,7 @@ export function readVariables(env: RawEnvironment): Variables {
     faults.push({ variable, problem, example: VARIABLES[variable].example });
   // A cast by construction: each name has its rule's output, or there is a fault and nobody sees the value.
   const variables = values as unknown as Variables;
+  for (const { variable, problem } of googleFaults(env)) fault(variable, problem);
   if (variables.ENVIRONMENT === 'production') {
     if (!env.SECRET_KEY) fault('SECRET_KEY', 'must be set in production');
     if (!env.ENCRYPTION_KEY) fault('ENCRYPTION_KEY', 'must be set in production');
@@ -182,9 +204,35 @@ export function readVariables(env: RawEnvironment): Variables {
     if (variables.MONGODB_URL === undefined && !variables.EMBEDDED_DB_IN_PRODUCTION) {
       fault('MONGODB_URL', 'must be set in production unless EMBEDDED_DB_IN_PRODUCTION=true');
     }
+    // Whoever can change what is read from it makes identities.
+    if (/^http:\/\/(?!localhost[:/]|127\.|\[::1\])/i.test(`${variables.GOOGLE_ISSUER}/`)) {
+      fault('GOOGLE_ISSUER', 'must be https in production');
+    }
   }
   if (faults.length > 0) throw new SettingsError(faults);
   return variables;
+}
+
+/** The client id alone serves ID tokens; what the browser's way needs beside it is set as a whole or not at all. */
+const GOOGLE_REDIRECT = ['GOOGLE_CLIENT_SECRET', 'GOOGLE_REDIRECT_URI', 'GOOGLE_SUCCESS_REDIRECT'] as const;
+
+function googleFaults(env: RawEnvironment): readonly { readonly variable: VariableName; readonly problem: string }[] {
+  const given = GOOGLE_REDIRECT.filter((name) => env[name]);
+  if (given.length === 0) return [];
+  const wanted = ['GOOGLE_CLIENT_ID', ...GOOGLE_REDIRECT] as const;
+  const absent = wanted.filter((name) => !env[name]);
+  return absent.map((variable) => ({ variable, problem: `must be set beside ${given.join(' and ')}` }));
+}
+
+function googleSettings(v: Variables): GoogleSettings {
+  const { GOOGLE_CLIENT_SECRET: clientSecret, GOOGLE_REDIRECT_URI: redirectUri, GOOGLE_SUCCESS_REDIRECT: successRedirect } = v;
+  const whole = clientSecret !== undefined && redirectUri !== undefined && successRedirect !== undefined;
+  return {
+    issuer: v.GOOGLE_ISSUER.replace(/\/+$/, ''),
+    clientId: v.GOOGLE_CLIENT_ID ?? null,
+    redirect: whole ? { clientSecret, redirectUri, successRedirect } : null,
+    secureCookie: [v.PUBLIC_URL, redirectUri].some((address) => address?.startsWith('https:')),
+  };
 }
 
 export function toSettings(variables: Variables, keys: KeptKeys, version: string, machine: Surroundings = NOWHERE): Settings {
@@ -215,6 +263,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       bcryptRounds: v.BCRYPT_ROUNDS,
       verifiesEmail: v.SMTP_URL !== undefined,
     },
+    google: googleSettings(v),
     mail: { smtpUrl: v.SMTP_URL ?? null, from: v.MAIL_FROM, dataDir, publicUrl: v.PUBLIC_URL?.replace(/\/+$/, '') ?? null },
     encryption: { encryptionKey: keys.encryptionKey, oldEncryptionKeys: v.ENCRYPTION_KEYS_OLD },
     clusters: {

@@ -36,6 +36,11 @@ const origin = list.refine(
 
 const proxies = list.refine(areProxies, 'must be a comma-separated list of addresses or CIDR ranges');
 
+/** Also with a scheme of an app's own; never one that a browser would run. */
+const appAddress = z
+  .string()
+  .refine(isAppAddress, 'must be an absolute URL without a fragment: https, http or an app’s own scheme');
+
 /** HS256 uses the bytes of the text as they stand (RFC 7518 §3.2 asks for at least 32). */
 const secretKey = z.string().refine((text) => Buffer.byteLength(text) >= 32, 'must be at least 32 bytes long');
 const encryptionKey = z
@@ -51,6 +56,16 @@ function isOrigin(text: string): boolean {
   if (text === '*') return true;
   try {
     return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
+}
+
+function isAppAddress(text: string): boolean {
+  try {
+    const { protocol, hash, username, password } = new URL(text);
+    const runs = ['javascript:', 'data:', 'vbscript:', 'blob:', 'file:', 'about:'].includes(protocol);
+    return !runs && hash === '' && username === '' && password === '';
   } catch {
     return false;
   }
@@ -103,7 +118,7 @@ export const VARIABLES = {
     rule: url(['http:', 'https:']).default('https://accounts.google.com'),
     example: 'https://accounts.google.com',
   },
-  GOOGLE_SUCCESS_REDIRECT: { rule: z.string().optional(), example: 'devpocket://signed-in' },
+  GOOGLE_SUCCESS_REDIRECT: { rule: appAddress.optional(), example: 'devpocket://signed-in' },
   ALLOWED_ORIGINS: { rule: origin.default([]), example: 'https://app.example.com,http://localhost:3000' },
   TRUSTED_PROXIES: { rule: proxies.default([]), example: '10.0.0.0/8,127.0.0.1' },
   RUNTIME: { rule: z.enum(['auto', 'local', 'docker', 'kubernetes']).default('auto'), example: 'auto' },
