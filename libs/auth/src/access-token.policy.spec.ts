@@ -29,6 +29,8 @@ describe('readClaims', () => {
     ['one with further claims', { ...claims, extra: 1 }, 'ok'],
     ['the last moment before the end', { ...claims, exp: SECONDS + 1 }, 'ok'],
     ['the end itself', { ...claims, exp: SECONDS }, 'token_expired'],
+    ['one of a server whose clock is a minute ahead', { ...claims, iat: SECONDS + 60, exp: SECONDS + 99 }, 'ok'],
+    ['one that was made in the future', { ...claims, iat: SECONDS + 61, exp: SECONDS + 99 }, 'token_invalid'],
     ['another type', { ...claims, type: 'refresh_token' }, 'token_invalid'],
     ['no type', { ...claims, type: undefined }, 'token_invalid'],
     ['no end', { ...claims, exp: undefined }, 'token_invalid'],

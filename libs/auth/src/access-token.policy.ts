@@ -15,6 +15,9 @@ const CLAIMS = z.object({
   jti: z.string(),
 });
 
+/** Servers that share a key may differ so much in their clocks. */
+const SKEW_MS = 60_000;
+
 /** What an access token says (contract §2). Times in seconds since the epoch. */
 export type AccessClaims = Readonly<z.output<typeof CLAIMS>>;
 
@@ -25,6 +28,8 @@ export type AccessClaims = Readonly<z.output<typeof CLAIMS>>;
 export function readClaims(payload: unknown, now: Date): AccessClaims {
   const claims = CLAIMS.safeParse(payload);
   if (!claims.success) throw tokenInvalid();
+  // Nobody has made it yet: what is dated ahead would outlive the change of a clock.
+  if (claims.data.iat * 1000 > now.getTime() + SKEW_MS) throw tokenInvalid();
   if (claims.data.exp * 1000 <= now.getTime()) throw tokenExpired();
   return claims.data;
 }
