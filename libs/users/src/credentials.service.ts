@@ -49,13 +49,13 @@ export class CredentialsService {
     return this.users.resetPassword(id, email, hash);
   }
 
-  /** Ends every session and key in the same write. @returns null when there is no such account */
+  /** Ends every session and key, and parts identities, in the same write. @returns null when there is no such account */
   setPassword(id: string, hash: string): Promise<User | null> {
     return this.users.setPassword(id, hash);
   }
 
-  /** @returns false when what was verified is not the password any more */
-  beginRemoval(id: string, verifiedHash: string): Promise<boolean> {
+  /** @param verifiedHash null: an account without a password @returns false when what was verified is not the password any more */
+  beginRemoval(id: string, verifiedHash: string | null): Promise<boolean> {
     return this.users.beginRemoval(id, verifiedHash);
   }
 
@@ -68,6 +68,11 @@ export class CredentialsService {
     return this.users.remove(id);
   }
 
+  /** Takes back an account that was made a moment ago and that nobody can have used. */
+  withdraw(id: string): Promise<void> {
+    return this.users.withdraw(id);
+  }
+
   /** The address becomes the account's once it is proven. */
   setPendingEmail(id: string, email: string): Promise<void> {
     return this.users.setPendingEmail(id, email);
@@ -78,6 +83,11 @@ export class CredentialsService {
     const proven = await this.users.proveEmail(id, email);
     if (typeof proven === 'string') throw refusal(proven);
     return proven;
+  }
+
+  /** @returns whether the address is the account's own and was not proven before */
+  proveOwnEmail(id: string, email: string): Promise<boolean> {
+    return this.users.proveOwnEmail(id, email);
   }
 
   recordLogin(id: string, at: Date): Promise<void> {

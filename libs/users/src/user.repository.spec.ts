@@ -137,4 +137,47 @@ describe('UserRepository', () => {
     await users.recordLogin(id, clock.now());
     expect((await users.find(id))?.user.lastLogin).toEqual(later);
   });
+
+  it('begins an epoch of identities with a password that is set without the one before', async () => {
+    const id = await insert(newUser('ada'));
+    await users.replacePassword(id, 'hash', 'next');
+    expect(await users.find(id)).toMatchObject({ identityEpoch: 0, emailProven: false });
+    await users.resetPassword(id, 'ADA@example.com', 'reset');
+    expect(await users.find(id)).toMatchObject({ identityEpoch: 1, emailProven: true });
+    await users.setPassword(id, 'set');
+    expect(await users.find(id)).toMatchObject({ identityEpoch: 2 });
+  });
+
+  it("proves an account's own address, once", async () => {
+    const id = await insert(newUser('ada', { isVerified: false }));
+    expect(await users.proveOwnEmail(id, 'other@example.com')).toBe(false);
+    expect(await users.proveOwnEmail(id, 'ADA@example.com')).toBe(true);
+    expect(await users.proveOwnEmail(id, 'ada@example.com')).toBe(false);
+    expect(await users.find(id)).toMatchObject({ emailProven: true, user: { isVerified: true } });
+  });
+
+  it('takes back only what nobody can have used', async () => {
+    const proven = { passwordHash: null, emailProven: true };
+    const [fresh, used, own] = [
+      await insert(newUser('fresh', proven)),
+      await insert(newUser('used', proven)),
+      await insert(newUser('own')),
+    ];
+    await users.recordLogin(used, clock.now());
+    for (const id of [fresh, used, own]) await users.withdraw(id);
+    expect([await users.find(fresh), await users.find(used), await users.find(own)]).toEqual([
+      null,
+      expect.objectContaining({ emailProven: true }),
+      expect.objectContaining({ emailProven: false }),
+    ]);
+  });
+
+  it('begins the removal of an account without a password while it still has none', async () => {
+    const id = await insert(newUser('ada', { passwordHash: null }));
+    expect(await users.beginRemoval(id, 'hash')).toBe(false);
+    expect(await users.beginRemoval(id, null)).toBe(true);
+    const late = await insert(newUser('late', { passwordHash: null }));
+    await users.setPassword(late, 'hash');
+    expect(await users.beginRemoval(late, null)).toBe(false);
+  });
 });

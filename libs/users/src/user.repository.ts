@@ -41,15 +41,16 @@ export class UserRepository {
         full_name: user.fullName,
         is_active: true,
         is_verified: user.isVerified,
-        email_proven: false,
+        email_proven: user.emailProven ?? false,
         pending_email: null,
-        avatar_url: null,
+        avatar_url: user.avatarUrl ?? null,
         subscription_plan: 'free',
         role: 'user',
         preferred_region: user.preferredRegion,
         password_hash: user.passwordHash,
         session_epoch: 0,
         key_epoch: 0,
+        identity_epoch: 0,
         ...(user.sole ? { sole: true } : {}),
         created_at: this.clock.now(),
         last_login: null,
@@ -134,15 +135,15 @@ export class UserRepository {
   }
 
   /**
-   * A password for who has proven the address by mail. New epochs of sessions and keys begin in the same write, and a change of address
-   * that waits is off. False when the address is not the account's any more.
+   * A password for who has proven the address by mail. New epochs of sessions, keys and identities begin in the same write, and a change of
+   * address that waits is off. Null when the address is not the account's any more.
    */
   async resetPassword(id: string, email: string, hash: string): Promise<Credentials | null> {
     const proven = { password_hash: hash, is_verified: true, email_proven: true, pending_email: null };
     const record = await this.users
       .findOneAndUpdate(
         { _id: id, email_key: nameKey(email), is_active: true },
-        { $set: proven, $inc: { session_epoch: 1, key_epoch: 1 } },
+        { $set: proven, $inc: { session_epoch: 1, key_epoch: 1, identity_epoch: 1 } },
         { returnDocument: 'after' },
       )
       .lean();
@@ -151,9 +152,10 @@ export class UserRepository {
 
   /**
    * The account is shut out from now on, and on its way out, if this still is its password.
+   * @param verifiedHash null: it has none
    * @returns false when it has changed meanwhile
    */
-  async beginRemoval(id: string, verifiedHash: string): Promise<boolean> {
+  async beginRemoval(id: string, verifiedHash: string | null): Promise<boolean> {
     const out = { is_active: false, deleting_since: this.clock.now() };
     const { matchedCount } = await this.users.updateOne(
       { _id: id, password_hash: verifiedHash, deleting_since: { $exists: false } },
@@ -174,9 +176,15 @@ export class UserRepository {
     return deletedCount === 1;
   }
 
-  /** A password of an administrator's choice. New epochs of sessions and keys begin in the same write. */
+  /** Takes back an account that was made a moment ago and that nobody can have used. */
+  async withdraw(id: string): Promise<void> {
+    await this.users.deleteOne({ _id: id, password_hash: null, last_login: null });
+  }
+
+  /** A password of an administrator's choice. New epochs of sessions, keys and identities begin in the same write. */
   async setPassword(id: string, hash: string): Promise<User | null> {
-    return this.change(id, { password_hash: hash, pending_email: null }, { session_epoch: 1, key_epoch: 1 });
+    const epochs = { session_epoch: 1, key_epoch: 1, identity_epoch: 1 };
+    return this.change(id, { password_hash: hash, pending_email: null }, epochs);
   }
 
   async setPendingEmail(id: string, email: string): Promise<void> {
@@ -205,6 +213,15 @@ export class UserRepository {
       if (!taken) throw error;
       return taken;
     }
+  }
+
+  /** Somebody has shown that the account's own address is theirs. False: it is not, or that was known. */
+  async proveOwnEmail(id: string, email: string): Promise<boolean> {
+    const { matchedCount } = await this.users.updateOne(
+      { _id: id, email_key: nameKey(email), email_proven: false },
+      { $set: { is_verified: true, email_proven: true } },
+    );
+    return matchedCount === 1;
   }
 
   /** Keeps the password and stores it under another cost. */
@@ -246,6 +263,9 @@ function toCredentials(record: UserRecord | null): Credentials | null {
     passwordHash: record.password_hash,
     sessionEpoch: record.session_epoch,
     keyEpoch: record.key_epoch,
+    // Left out in accounts that are older than it.
+    identityEpoch: record.identity_epoch ?? 0,
+    emailProven: record.email_proven,
     pendingEmail: record.pending_email,
   };
 }

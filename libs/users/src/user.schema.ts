@@ -29,7 +29,7 @@ export class UserRecord {
   @Prop({ type: Boolean, required: true })
   is_verified!: boolean;
 
-  /** Somebody read a mail sent to the address: more than `is_verified`, which is given without mail too. */
+  /** Somebody read a mail sent to the address, or a provider that checks addresses says whose it is: more than `is_verified`, which is given without mail too. */
   @Prop({ type: Boolean, default: false })
   email_proven!: boolean;
 
@@ -59,6 +59,9 @@ export class UserRecord {
 
   @Prop({ type: Number, default: 0 })
   key_epoch!: number;
+
+  @Prop({ type: Number, default: 0 })
+  identity_epoch?: number;
 
   /** True for the account that holds the only place of a server that takes a single one; else left out. */
   @Prop({ type: Boolean })

@@ -25,6 +25,9 @@ export interface NewUser {
   readonly preferredRegion: Region | null;
   readonly passwordHash: string | null;
   readonly isVerified: boolean;
+  /** Left out: nobody has shown yet that the address is theirs. */
+  readonly emailProven?: boolean;
+  readonly avatarUrl?: string | null;
   /** Takes the place that only one account can have: fails with `sole_taken` when it is held. */
   readonly sole: boolean;
 }
@@ -51,6 +54,10 @@ export interface Credentials {
   readonly sessionEpoch: number;
   /** The same for API keys. */
   readonly keyEpoch: number;
+  /** The same for identities of other providers that joined it, but for those with the account's own address. */
+  readonly identityEpoch: number;
+  /** Somebody has shown that the account's address is theirs: more than `isVerified`. */
+  readonly emailProven: boolean;
   /** An address that becomes the account's once it is proven. */
   readonly pendingEmail: string | null;
 }
