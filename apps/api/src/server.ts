@@ -1,10 +1,10 @@
 import { type HttpSettings, type Settings } from '@devpocket/config';
 import { RegistrationGate } from '@devpocket/auth';
-import { DatabaseHandle, ensureIndexes } from '@devpocket/database';
+import { DatabaseHandle, ensureIndexes, type IndexReport } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
 import { hasCode } from '@devpocket/kernel';
 import { RuntimeRegistry } from '@devpocket/runtime';
-import { type INestApplicationContext } from '@nestjs/common';
+import { type INestApplicationContext, Logger as NestLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { getConnectionToken } from '@nestjs/mongoose';
 import { type NestExpressApplication } from '@nestjs/platform-express';
@@ -44,7 +44,7 @@ export async function startServer(settings: Settings, made: Runtimes): Promise<R
     await app.get(RegistrationGate).join(new RuntimeRegistrationPolicy(runtimes));
     // Before the first background turn and the first request: unique indexes are what limits and names stand on.
     const connection = app.get<Connection>(getConnectionToken());
-    await ensureIndexes(connection);
+    reportIndexes(await ensureIndexes(connection));
     app.get(HealthRegistry).register('database', () => ping(connection));
     await app.init();
     app.useLogger(app.get(Logger));
@@ -96,6 +96,11 @@ async function listening(settings: string, work: Promise<unknown>): Promise<void
     const hint = hasCode(error, 'EADDRINUSE') ? '. Another server listens there: stop it, or choose another port' : '';
     throw new Error(`${settings}: ${error instanceof Error ? error.message : String(error)}${hint}`, { cause: error });
   }
+}
+
+function reportIndexes(reports: readonly IndexReport[]): void {
+  const made = reports.flatMap((report) => report.made.map((name) => `${report.collection}.${name}`));
+  if (made.length > 0) new NestLogger('Database').log(`Indexes made: ${made.join(', ')}`);
 }
 
 async function ping(connection: Connection): Promise<void> {

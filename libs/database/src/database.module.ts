@@ -1,8 +1,10 @@
 import { AppSettings, DatabaseSettings } from '@devpocket/config';
+import { Clock, DomainError } from '@devpocket/kernel';
 import { type DynamicModule, Global, Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { getConnectionToken, MongooseModule } from '@nestjs/mongoose';
 import { type Connection } from 'mongoose';
 import { Installation } from './installation';
+import { Migrator } from './migrator';
 import { DatabaseHandle, openDatabase, settingNamed } from './open-database';
 
 /** Closes the embedded database after everything that used it. */
@@ -19,7 +21,7 @@ class DatabaseCloser implements OnApplicationShutdown {
   }
 }
 
-/** The one connection: to MONGODB_URL, or to the embedded database, which it starts in DATA_DIR. */
+/** The one connection: to MONGODB_URL, or to the embedded database, which it starts in DATA_DIR. Nobody gets it before it has this version's shape. */
 @Global()
 @Module({})
 export class DatabaseModule {
@@ -42,14 +44,16 @@ export class DatabaseModule {
       imports: [
         handle,
         MongooseModule.forRootAsync({
-          inject: [DatabaseHandle],
-          useFactory: (database: DatabaseHandle) => ({
+          inject: [DatabaseHandle, Clock],
+          useFactory: (database: DatabaseHandle, clock: Clock) => ({
             uri: database.url,
             ...database.options,
             retryAttempts: 0,
             autoIndex: false,
             autoCreate: false,
-            connectionErrorFactory: (error) => (database.kind === 'mongodb' ? settingNamed(error) : error),
+            connectionFactory: (connection: Connection) => migrated(connection, database, clock),
+            connectionErrorFactory: (error) =>
+              database.kind !== 'mongodb' || error instanceof DomainError ? error : settingNamed(error),
           }),
         }),
       ],
@@ -60,3 +64,15 @@ export class DatabaseModule {
 }
 
 class DatabaseHandleModule {}
+
+async function migrated(connection: Connection, database: DatabaseHandle, clock: Clock): Promise<Connection> {
+  const logger = new Logger('Database');
+  try {
+    await new Migrator(connection, clock, { log: (message) => logger.log(message) }).run();
+    return connection;
+  } catch (error) {
+    await connection.close();
+    await database.close();
+    throw error;
+  }
+}

@@ -41,26 +41,24 @@ import { OrphansService } from './orphans.service';
 import { TicketsService } from './tickets.service';
 import { UsageSampler } from './usage-sampler';
 
-/** Tells the clusters what they have; all that the command line needs of environments. */
+/** Where environments are kept, and what tells the clusters what they have: all that the command line needs of environments. */
 @Module({
-  imports: [ClustersModule, MongooseModule.forFeature([{ name: EnvironmentRecord.name, schema: EnvironmentSchema }])],
+  imports: [
+    ClustersModule,
+    MongooseModule.forFeature([
+      { name: EnvironmentRecord.name, schema: EnvironmentSchema },
+      { name: HistoryRecord.name, schema: HistorySchema },
+      { name: MetricRecord.name, schema: MetricSchema },
+      { name: OrphanRecord.name, schema: OrphanSchema },
+    ]),
+  ],
   providers: [ClusterUseRepository, EnvironmentClusterUsage],
   exports: [ClusterUseRepository, ClustersModule, MongooseModule],
 })
 export class ClusterUsageModule {}
 
 @Module({
-  imports: [
-    UsersModule,
-    TemplatesModule,
-    AuditModule,
-    ClusterUsageModule,
-    MongooseModule.forFeature([
-      { name: HistoryRecord.name, schema: HistorySchema },
-      { name: MetricRecord.name, schema: MetricSchema },
-      { name: OrphanRecord.name, schema: OrphanSchema },
-    ]),
-  ],
+  imports: [UsersModule, TemplatesModule, AuditModule, ClusterUsageModule],
   controllers: [EnvironmentsController, InsightController, AdminEnvironmentsController, OrphansController],
   providers: [
     EnvironmentRepository,
