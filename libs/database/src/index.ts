@@ -1,3 +1,4 @@
+export * from './backup';
 export * from './database.module';
 export * from './duplicate-key';
 export * from './indexes';
@@ -6,3 +7,5 @@ export * from './migration';
 export * from './migrator';
 export * from './older-than';
 export * from './open-database';
+export * from './restore';
+export { type CollectionCount } from './archive';

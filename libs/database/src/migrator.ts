@@ -132,13 +132,16 @@ export class Migrator {
 }
 
 function refuse(unknown: readonly string[], restoring: string | null): void {
-  if (restoring !== null) {
-    const message = `A restore of ${restoring} into this database has begun and not ended. Run it again: devpocket db restore FILE --force`;
-    throw new DomainError('invalid_state', 'restore_unfinished', message);
-  }
+  if (restoring !== null) throw restoreUnfinished(restoring);
   if (unknown.length === 0) return;
   const message = `This database belongs to a newer version (it has had ${unknown.join(', ')}). Start that one, or restore a backup of before`;
   throw new DomainError('invalid_state', 'database_newer', message);
+}
+
+/** @param file that was being restored */
+export function restoreUnfinished(file: string): DomainError {
+  const message = `A restore of ${file} into this database has begun and not ended. Run it again: devpocket db restore FILE --force`;
+  return new DomainError('invalid_state', 'restore_unfinished', message);
 }
 
 function leaseLost(): DomainError {

@@ -93,6 +93,7 @@ export function settingNamed(error: Error): Error {
   return new Error(`MONGODB_URL: ${error.message}`, { cause: error });
 }
 
-function folderOf(dataDir: string): string {
+/** Of the embedded database. */
+export function folderOf(dataDir: string): string {
   return join(dataDir, 'database');
 }

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
-import { startEmbeddedMongo, FolderLockedError, type EmbeddedMongo } from './index';
+import { deserialize } from 'bson';
+import { startEmbeddedMongo, FolderLockedError, openSnapshot, type EmbeddedMongo } from './index';
 
 let directory: string;
 let server: EmbeddedMongo;
@@ -69,4 +70,28 @@ it('keeps what was written, and opens a copy made while it ran', async () => {
   ).toMatchObject({ code: 59 });
   expect(await other.db().collection('things').countDocuments()).toBe(1);
   await other.close();
+});
+
+it('is read as it was at one instant, while others write', async () => {
+  const folder = join(directory, 'database');
+  expect(openSnapshot(join(directory, 'absent'), 'test').collections).toEqual([]);
+  const things = client.db('test').collection<{ _id: number }>('things');
+  await things.insertMany(Array.from({ length: 100 }, (_, at) => ({ _id: at })));
+  await client.db('test2').collection('others').insertOne({});
+  const snapshot = openSnapshot(folder, 'test');
+  expect(snapshot.collections).toEqual([{ name: 'things', count: 100 }]);
+  const seen: number[] = [];
+  for (const bytes of snapshot.documents('things')) {
+    if (seen.length === 50) {
+      await things.deleteMany({ _id: { $gt: 60 } });
+      await things.insertOne({ _id: 1000 });
+    }
+    seen.push((deserialize(bytes) as { _id: number })._id);
+  }
+  snapshot.close();
+  expect(seen).toEqual(Array.from({ length: 100 }, (_, at) => at));
+  const after = openSnapshot(folder, 'test');
+  expect(after.collections).toEqual([{ name: 'things', count: 62 }]);
+  expect([...after.documents('absent')]).toEqual([]);
+  after.close();
 });
