@@ -13,6 +13,7 @@ import { createServer, type Server } from 'node:http';
 import { type Connection } from 'mongoose';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
+import { CONNECTION_LIMITS, limitConnections } from './connection-limits';
 import { closeHttpEdge, dressHttpEdge } from './http-edge';
 import { DevPocketWsAdapter } from './ws-adapter';
 import { RuntimeRegistrationPolicy } from './registration-policy';
@@ -29,7 +30,7 @@ export interface RunningServer {
 }
 
 /** Starts the whole server; the command and the end-to-end tests use this same function. */
-export async function startServer(settings: Settings, made: Runtimes): Promise<RunningServer> {
+export async function startServer(settings: Settings, made: Runtimes, limits = CONNECTION_LIMITS): Promise<RunningServer> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, made), {
     bodyParser: false,
     logger: false,
@@ -50,6 +51,7 @@ export async function startServer(settings: Settings, made: Runtimes): Promise<R
     app.useLogger(app.get(Logger));
     closeHttpEdge(app);
     const { host, port } = settings.http;
+    limitConnections(app.getHttpServer(), limits);
     await listening(`HOST=${host} PORT=${port}`, app.listen(port, host));
     const metrics = await listenForMetrics(settings.http, app.get(MetricsRegistry));
     const url = urlOf(settings.http.host, portOf(app.getHttpServer()));
@@ -133,6 +135,7 @@ async function listenForMetrics(http: HttpSettings, registry: MetricsRegistry): 
       () => response.writeHead(500).end(),
     );
   });
+  limitConnections(server, CONNECTION_LIMITS);
   const { metricsPort, host } = http;
   const ready = new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(metricsPort, host, resolve);

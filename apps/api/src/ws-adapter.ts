@@ -225,6 +225,8 @@ function reject(request: IncomingMessage, stream: Duplex, error: DomainError): v
     'Sec-WebSocket-Version: 13',
     ...(problem.retry_after === undefined ? [] : [`Retry-After: ${problem.retry_after}`]),
   ];
+  // A client that does not close its half would be held for ever: nothing else looks after an upgrade's connection.
+  stream.once('finish', () => stream.destroy());
   stream.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
 }
 

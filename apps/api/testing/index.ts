@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mongoose from 'mongoose';
+import { type ConnectionLimits } from '../src/connection-limits';
 import { localDriver } from '../src/runtime-drivers';
 import { type DriverNeeds } from '../src/runtime.module';
 import { type RunningServer, startServer } from '../src/server';
@@ -31,6 +32,7 @@ export class TestApi {
     ) => readonly RuntimeDriver[] | Promise<readonly RuntimeDriver[]>,
     private readonly env: Readonly<Record<string, string>> = {},
     private readonly inspector: ClusterInspector | null = null,
+    private readonly limits?: ConnectionLimits,
   ) {}
 
   get running(): RunningServer {
@@ -48,6 +50,7 @@ export class TestApi {
     this.server = await startServer(
       { ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
       { drivers: async (needs) => this.drivers(this.dataDir, needs), inspector: this.inspector },
+      this.limits,
     );
     return this;
   }
