@@ -64,6 +64,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'GET /environments/:id/metrics': 'env:read',
   'GET /environments/:id/logs': 'env:read',
   'GET /environments/:id/events': 'env:read',
+  'GET /events': 'env:read',
   'POST /environments/:id/terminal-ticket': 'terminal',
   'GET /environments/:id/terminals': 'terminal',
   'DELETE /environments/:id/terminals/:sessionId': 'terminal',

@@ -1,4 +1,4 @@
-import { Authenticator, type CredentialRef, type Principal } from '@devpocket/access';
+import { Authenticator, checkScope, type CredentialRef, type Principal } from '@devpocket/access';
 import { HttpSettings, RateLimitSettings } from '@devpocket/config';
 import {
   CLOSE,
@@ -28,7 +28,7 @@ const FOREIGN_ORIGIN = 'origin_not_allowed';
 const ADDRESS_HANDSHAKES = 100;
 const NOTHING_SPOKEN = 'Offer the subprotocol devpocket.v1.json, beside a bearer item too, or none';
 
-/** One gateway's path, with its `:id`. */
+/** One gateway's path, with its `:id` if it has one. */
 interface Route {
   readonly pattern: RegExp;
   readonly purpose: TicketPurpose;
@@ -53,7 +53,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
 
   create(_port: number, options: { readonly path?: string } = {}): EventEmitter {
     const path = options.path ?? '/';
-    const purpose: TicketPurpose = path.includes('/terminal/') ? 'terminal' : 'logs';
+    const purpose = purposeOf(path);
     const gateway = new EventEmitter();
     if (this.routes.length === 0) this.listen();
     const sockets = new WebSocketServer({
@@ -148,10 +148,9 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     try {
       this.checkOrigin(request);
       const credentials = await this.authenticate(query, offered, purpose, environmentId);
-      if (!credentials.principal.scopes.has('terminal'))
-        throw new DomainError('forbidden', 'scope_missing', 'This API key lacks the scope terminal');
+      checkScope(purpose === 'events' ? 'env:read' : 'terminal', credentials.principal);
       await this.checkUserLimit(credentials.principal);
-      if (!isId(environmentId)) throw DomainError.notFound('Environment');
+      if (purpose !== 'events' && !isId(environmentId)) throw DomainError.notFound('Environment');
       return credentials;
     } catch (error) {
       return toDomainError(error, false);
@@ -168,7 +167,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     const ticket = query.get('ticket');
     if (ticket !== null) {
       const tickets = this.app.get<Tickets<CredentialRef>>(Tickets);
-      const grant = await tickets.redeem(ticket, purpose, environmentId);
+      const grant = await tickets.redeem(ticket, purpose, purpose === 'events' ? null : environmentId);
       if (!grant)
         throw new DomainError('unauthenticated', 'ticket_invalid', 'The ticket is not valid, was used, or is older than 30 s');
       return { principal: await authenticator.restore(grant.credential), byTicket: true };
@@ -202,6 +201,11 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     const hit = await this.app.get(Counters).hit(`handshake-address:${address}`, ADDRESS_HANDSHAKES, MINUTE_MS);
     return hit.allowed ? null : rateLimited(hit);
   }
+}
+
+function purposeOf(path: string): TicketPurpose {
+  if (path.includes('/terminal/')) return 'terminal';
+  return path.includes('/logs/') ? 'logs' : 'events';
 }
 
 function refuse(socket: WebSocket, error: DomainError): void {

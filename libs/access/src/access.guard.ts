@@ -4,12 +4,14 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard, type IAuthGuard } from '@nestjs/passport';
 import { checkAccess } from './access.policy';
 import { type Principal } from './principal';
-import { routeAccess } from './route-access';
+import { routeAccess, ticketPurposeOf } from './route-access';
 import { StrategyName } from './strategy-name';
 
 /** A request as the guard leaves it. */
 export interface AuthenticatedRequest {
   principal?: Principal;
+  /** Of the tickets that its route takes; whoever authenticates reads it. */
+  ticketPurpose?: 'events';
 }
 
 /** Guards every HTTP route, closed by default: who calls, and may they? Leaves the answer as `request.principal`. */
@@ -27,6 +29,8 @@ export class AccessGuard extends AuthGuard() {
     if (context.getType() !== 'http') throw new DomainError('forbidden', 'forbidden', 'Not allowed');
     const access = routeAccess(this.reflector, context.getHandler(), context.getClass());
     if (access.kind === 'public') return true;
+    const purpose = ticketPurposeOf(this.reflector, context.getHandler());
+    if (purpose) context.switchToHttp().getRequest<AuthenticatedRequest>().ticketPurpose = purpose;
     await super.canActivate(context);
     checkAccess(access, principalOf(context));
     return true;

@@ -8,6 +8,13 @@ export interface Revocation {
   readonly except?: CredentialRef | null;
 }
 
+/** Does it end this credential? */
+export function concerns({ userId, credential, except }: Revocation, own: CredentialRef): boolean {
+  if (userId !== own.userId) return false;
+  if (credential) return credential.kind === own.kind && credential.id === own.id;
+  return !(except?.kind === own.kind && except.id === own.id);
+}
+
 /** Turns credentials into principals; the one place that knows what a token is. Type and injection token at once. */
 export abstract class Authenticator {
   /**

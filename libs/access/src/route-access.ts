@@ -17,6 +17,7 @@ export type RouteAccess =
 type Target = Parameters<Reflector['get']>[1];
 
 const KEY = 'access:route';
+const TICKET_KEY = 'access:ticket';
 const set = (access: RouteAccess): MethodDecorator & ClassDecorator => SetMetadata(KEY, access);
 
 /** Needs no credential. */
@@ -30,6 +31,14 @@ export const NeedsScope = (scope: Scope): MethodDecorator & ClassDecorator => se
 
 /** Opens a route to every API key, whatever its scopes. */
 export const AnyCredential = (): MethodDecorator & ClassDecorator => set({ kind: 'credential' });
+
+/** Also takes `?ticket=` of this purpose, before any token: for clients that cannot send headers. */
+export const AcceptsTicket = (purpose: 'events'): MethodDecorator => SetMetadata(TICKET_KEY, purpose);
+
+/** The purpose of the tickets that a route takes, if any. */
+export function ticketPurposeOf(reflector: Reflector, handler: Target): 'events' | null {
+  return reflector.get<'events' | undefined>(TICKET_KEY, handler) ?? null;
+}
 
 /**
  * What the guard goes by; for the table of routes that a spec checks. The handler's word counts before its controller's.

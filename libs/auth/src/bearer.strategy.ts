@@ -1,5 +1,7 @@
-import { type Principal, StrategyName } from '@devpocket/access';
+import { type AuthenticatedRequest, type CredentialRef, type Principal, StrategyName } from '@devpocket/access';
 import { AuthSettings } from '@devpocket/config';
+import { DomainError } from '@devpocket/kernel';
+import { Tickets } from '@devpocket/shared-state';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { type Request } from 'express';
@@ -17,6 +19,7 @@ export class BearerStrategy extends PassportStrategy(Strategy) implements OnModu
   constructor(
     private readonly strategy: StrategyName,
     private readonly authenticator: CredentialAuthenticator,
+    private readonly tickets: Tickets<CredentialRef>,
     settings: AuthSettings,
   ) {
     super({
@@ -30,13 +33,26 @@ export class BearerStrategy extends PassportStrategy(Strategy) implements OnModu
     passport.use(strategy.value, this);
   }
 
-  override authenticate(request: Request, options?: unknown): void {
+  override authenticate(request: Request & AuthenticatedRequest, options?: unknown): void {
+    const { ticket } = request.query;
     const bearer = fromHeader(request);
-    if (!bearer?.startsWith(API_KEY_PREFIX)) return super.authenticate(request, options);
-    this.authenticator.authenticate(bearer).then(
+    if (request.ticketPurpose && typeof ticket === 'string') this.settle(this.byTicket(ticket, request.ticketPurpose));
+    else if (bearer?.startsWith(API_KEY_PREFIX)) this.settle(this.authenticator.authenticate(bearer));
+    else super.authenticate(request, options);
+  }
+
+  private settle(outcome: Promise<Principal>): void {
+    outcome.then(
       (principal) => this.success(principal),
       (error: Error) => this.error(error),
     );
+  }
+
+  private async byTicket(ticket: string, purpose: 'events'): Promise<Principal> {
+    const grant = await this.tickets.redeem(ticket, purpose, null);
+    if (!grant)
+      throw new DomainError('unauthenticated', 'ticket_invalid', 'The ticket is not valid, was used, or is older than 30 s');
+    return this.authenticator.restore(grant.credential);
   }
 
   validate(payload: unknown): Promise<Principal> {

@@ -1,77 +1,98 @@
 import { Clock } from '@devpocket/kernel';
-import { Injectable } from '@nestjs/common';
-import { EventEmitter } from 'node:events';
-import { type Environment, sameShown } from './environment';
-import { type EnvironmentEvent } from './environment.events';
+import { Broadcast } from '@devpocket/shared-state';
+import { Injectable, Logger } from '@nestjs/common';
+import { type Environment } from './environment';
+import { type EnvironmentEvent, type News } from './environment.events';
+import { EventLogRepository } from './event-log.repository';
 import { HistoryRepository } from './history.repository';
+import { deletedNews, idleNews } from './news.policy';
+import { NewsRepository } from './news.repository';
 
-const CHANNEL = 'event';
+const CHANNEL = 'environments.event';
 
-/** Tells listeners in this process what has been written, in the order of `statusVersion`, and keeps the history. */
+/**
+ * Tells what has been written: into the history and the log of its user first, where it outlives every crash, then to whoever
+ * listens. What changes an environment carries its news in the same write (`untold`); so whoever dies before telling it leaves it
+ * to the next, and a teller that comes second tells nothing twice.
+ */
 @Injectable()
 export class EnvironmentEvents {
-  private readonly emitter = new EventEmitter().setMaxListeners(0);
+  private readonly logger = new Logger('EnvironmentEvents');
+  /** By environment: one after the other, so that listeners hear in order too. */
+  private readonly telling = new Map<string, Promise<void>>();
 
   constructor(
     private readonly history: HistoryRepository,
+    private readonly log: EventLogRepository,
+    private readonly news: NewsRepository,
+    private readonly broadcast: Broadcast,
     private readonly clock: Clock,
   ) {}
 
-  /** @returns the way to stop listening */
+  /** Hears of events on every replica, as they are told; best effort: the log is what loses none. @returns the way to stop listening */
   subscribe(listener: (event: EnvironmentEvent) => void): () => void {
-    this.emitter.on(CHANNEL, listener);
-    return () => this.emitter.off(CHANNEL, listener);
+    return this.broadcast.subscribe(CHANNEL, (message) => {
+      const event = fromMessage(message);
+      if (event) listener(event);
+    });
   }
 
-  /** Tells what changed between two states of an environment; nothing when nothing that shows did. */
-  async changed(before: Environment | null, after: Environment): Promise<void> {
-    const { shown } = after;
-    const base = this.base(after);
-    const statusChanged =
-      before?.shown.status !== shown.status ||
-      before.shown.reason !== shown.reason ||
-      before.shown.message !== shown.message ||
-      before.wanted.desired !== after.wanted.desired;
-    if (statusChanged) {
-      this.emit({
-        ...base,
-        type: 'environment.status',
-        status: shown.status,
-        desired: after.wanted.desired,
-        reason: shown.reason,
-        message: shown.message,
-      });
-      await this.history.append(after.id, { type: shown.status, reason: shown.reason, message: shown.message });
-    }
-    if (
-      before &&
-      !sameShown(before.shown, shown) &&
-      shown.phase !== null &&
-      (before.shown.phase !== shown.phase || before.shown.progress !== shown.progress)
-    ) {
-      this.emit({ ...base, type: 'environment.progress', phase: shown.phase, progress: shown.progress ?? 0 });
+  /** Tells what is untold of an environment; what cannot be told now is told a little later, by whoever finds it. */
+  async tell(environment: Environment): Promise<void> {
+    try {
+      await this.tellAll(environment);
+    } catch (error) {
+      this.logger.warn({ err: error, environment_id: environment.id }, 'News could not be told; it is told later');
     }
   }
 
+  /** As `tell`, but says when it cannot. */
+  async tellAll(environment: Environment): Promise<void> {
+    const { id, untold } = environment;
+    if (untold.length === 0) return;
+    await this.inOrder(id, async () => {
+      for (const each of untold) await this.tellOne(each);
+      await this.news.told(environment);
+    });
+  }
+
+  /** The end, which comes after all else: to be told before the environment is forgotten. */
   async deleted(environment: Environment): Promise<void> {
-    this.emit({ ...this.base(environment), type: 'environment.deleted' });
+    await this.tellAll(environment);
+    await this.inOrder(environment.id, () => this.tellOne(deletedNews(environment, this.clock.now())));
     await this.history.removeAll(environment.id);
   }
 
-  idleWarning(environment: Environment, stopAt: Date, minutesLeft: number): void {
-    this.emit({ ...this.base(environment), type: 'environment.idle_warning', stopAt, minutesLeft });
+  async idleWarning(environment: Environment, stopAt: Date, minutesLeft: number): Promise<void> {
+    const news = idleNews(environment, stopAt, minutesLeft, this.clock.now());
+    await this.inOrder(environment.id, () => this.tellOne(news));
   }
 
-  private base(environment: Environment): { environmentId: string; userId: string; timestamp: Date; statusVersion: number } {
-    return {
-      environmentId: environment.id,
-      userId: environment.userId,
-      timestamp: this.clock.now(),
-      statusVersion: environment.statusVersion,
-    };
+  private async tellOne(news: News): Promise<void> {
+    const { event } = news;
+    if (event.type === 'environment.status') {
+      const { environmentId, statusVersion, timestamp, status, reason, message } = event;
+      await this.history.append(environmentId, statusVersion, { timestamp, type: status, reason, message });
+    }
+    if ((await this.log.append(news)) !== null) this.broadcast.publish(CHANNEL, event);
   }
 
-  private emit(event: EnvironmentEvent): void {
-    this.emitter.emit(CHANNEL, event);
+  private async inOrder(id: string, act: () => Promise<void>): Promise<void> {
+    const work = (this.telling.get(id) ?? Promise.resolve()).then(act);
+    const over = work.catch(() => undefined); // told to whoever asked for it
+    this.telling.set(id, over);
+    try {
+      await work;
+    } finally {
+      if (this.telling.get(id) === over) this.telling.delete(id);
+    }
   }
+}
+
+/** A broadcast between processes is JSON, in which a time is a text. */
+function fromMessage(message: unknown): EnvironmentEvent | null {
+  if (typeof message !== 'object' || message === null || !('environmentId' in message)) return null;
+  const event = message as EnvironmentEvent;
+  const times = event.type === 'environment.idle_warning' ? { stopAt: new Date(event.stopAt) } : {};
+  return { ...event, ...times, timestamp: new Date(event.timestamp) };
 }

@@ -1,5 +1,6 @@
 import { type QueryFilter, Types, type UpdateQuery } from 'mongoose';
 import { type Environment, type Status } from './environment';
+import { type News } from './environment.events';
 import { isActive } from './environment.machine';
 import { type EnvironmentRecord } from './environment.schema';
 
@@ -17,6 +18,23 @@ export function owned(userId: string): QueryFilter<EnvironmentRecord> {
 export function placesGivenBack(status: Status): UpdateQuery<EnvironmentRecord> {
   if (status === 'deleting') return { $unset: { active_slot: 1, kept_slot: 1 } };
   return isActive(status) ? {} : { $unset: { active_slot: 1 } };
+}
+
+/** How long whoever wrote news has to tell it himself. */
+const TELL_MS = 2_000;
+
+/** What a write adds that brings news of itself; it must grow `revision` by one, and have compared it. */
+export function withNews(
+  before: Pick<Environment, 'untold' | 'revision'> | null,
+  news: readonly News[],
+  now: Date,
+): { readonly untold?: News[]; readonly untold_at?: number; readonly tell_due?: Date } {
+  if (news.length === 0) return {};
+  return {
+    untold: [...(before?.untold ?? []), ...news],
+    untold_at: (before?.revision ?? 0) + 1,
+    tell_due: new Date(now.getTime() + TELL_MS),
+  };
 }
 
 export function fromRecord(record: EnvironmentRecord): Environment {
@@ -55,6 +73,8 @@ export function fromRecord(record: EnvironmentRecord): Environment {
     planAutoStopMinutes: record.plan_auto_stop_minutes,
     planLongestRunMinutes: record.plan_longest_run_minutes,
     usage: record.usage,
+    untold: record.untold ?? [],
+    untoldAt: record.untold_at ?? null,
   };
 }
 

@@ -1,5 +1,6 @@
 import { type RemovalParticipant, RemovalRegistry } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
+import { EventLogRepository } from './event-log.repository';
 import { EnvironmentRepository } from './environment.repository';
 import { LifecycleService } from './lifecycle.service';
 
@@ -11,6 +12,7 @@ export class EnvironmentRemoval implements RemovalParticipant {
   constructor(
     private readonly environments: EnvironmentRepository,
     private readonly lifecycle: LifecycleService,
+    private readonly log: EventLogRepository,
     registry: RemovalRegistry,
   ) {
     registry.join(this);
@@ -19,6 +21,8 @@ export class EnvironmentRemoval implements RemovalParticipant {
   async removeOf(userId: string): Promise<boolean> {
     const left = await this.environments.allOf(userId);
     for (const environment of left) if (environment.wanted.desired !== 'deleted') await this.lifecycle.deleteFor(environment);
-    return left.length === 0;
+    if (left.length > 0) return false;
+    await this.log.removeAll(userId);
+    return true;
   }
 }

@@ -1,5 +1,5 @@
 import { type Phase, type StatusReason } from '@devpocket/runtime';
-import { type DesiredStatus, type Status } from './environment';
+import { type DesiredStatus, type Status } from './status';
 
 interface Event {
   readonly environmentId: string;
@@ -33,5 +33,24 @@ export interface IdleWarningEvent extends Event {
   readonly minutesLeft: number;
 }
 
+export const WATCHED_RESOURCES = ['cpu', 'memory', 'storage'] as const;
+export type WatchedResource = (typeof WATCHED_RESOURCES)[number];
+export type AlertLevel = 'warning' | 'critical';
+
+/** A resource comes near its limit, or is no longer. */
+export interface ResourceEvent extends Event {
+  readonly type: 'resource.warning';
+  readonly resource: WatchedResource;
+  /** Of the limit. */
+  readonly percent: number;
+  readonly level: AlertLevel | 'cleared';
+}
+
 /** News of environments; each is told after it was written. */
-export type EnvironmentEvent = StatusEvent | ProgressEvent | DeletedEvent | IdleWarningEvent;
+export type EnvironmentEvent = StatusEvent | ProgressEvent | DeletedEvent | IdleWarningEvent | ResourceEvent;
+
+/** An event that is to be told exactly once: `key` is its name among its environment's. */
+export interface News {
+  readonly key: string;
+  readonly event: EnvironmentEvent;
+}

@@ -158,7 +158,9 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     }
     lost.throwIfAborted();
     if (step === 'forget') {
-      if (await this.looks.forget(claim)) await this.events.deleted(environment);
+      // Told first: what is forgotten can be told of no more.
+      await this.events.deleted(environment);
+      await this.looks.forget(claim);
       return;
     }
     const done = await this.act(driver, environment, sighting, step, deadlineOf(seen, now) !== 'in_time');
@@ -233,7 +235,7 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     );
     if (!after) return;
     this.gauges.changed(before, after);
-    await this.events.changed(before, after);
+    await this.events.tell(after);
     if (wait < POLL_MS) void this.wakeIn(wait);
   }
 

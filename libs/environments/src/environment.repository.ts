@@ -4,8 +4,9 @@ import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, type QueryFilter, Types, type UpdateQuery } from 'mongoose';
 import { type Environment, type Observed, type Shown, type Status, type UsageReading, type Wanted } from './environment';
-import { fromRecord, owned, placesGivenBack, toEnvironment, unchanged } from './environment-records';
+import { fromRecord, owned, placesGivenBack, toEnvironment, unchanged, withNews } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
+import { newsOf } from './news.policy';
 import { freePlace } from './place.policy';
 
 export type NewEnvironment = Omit<
@@ -21,6 +22,8 @@ export type NewEnvironment = Omit<
   | 'lastActivityAt'
   | 'keepUntil'
   | 'usage'
+  | 'untold'
+  | 'untoldAt'
 > & {
   readonly idempotencyScope: string | null;
 };
@@ -165,8 +168,10 @@ export class EnvironmentRepository {
       const slot = room ? freePlace(await this.clusterSlots(room.id), room.maxEnvironments) : undefined;
       if (slot === null) return 'cluster_full';
       try {
+        const _id = new Types.ObjectId();
+        const created = { ...fresh, id: _id.toHexString(), statusVersion: 1 };
         const record = await this.records.create({
-          _id: new Types.ObjectId(),
+          _id,
           user_id: new Types.ObjectId(fresh.userId),
           name: fresh.name,
           description: fresh.description,
@@ -203,6 +208,7 @@ export class EnvironmentRepository {
           plan_auto_stop_minutes: fresh.planAutoStopMinutes,
           plan_longest_run_minutes: fresh.planLongestRunMinutes,
           usage: { cpu: null, memory: null, storage: null },
+          ...withNews(null, newsOf(null, created, now), now),
         });
         return fromRecord(record.toObject());
       } catch (error) {
@@ -229,8 +235,10 @@ export class EnvironmentRepository {
     for (;;) {
       const place = limits ? freePlace((await this.places(before.userId)).active, limits.active) : undefined;
       if (place === null) return 'active_limit';
+      const news = newsOf(before, { ...before, ...next, statusVersion: before.statusVersion + 1 }, now);
       const update: UpdateQuery<EnvironmentRecord> = {
         $set: {
+          ...withNews(before, news, now),
           wanted: next.wanted,
           observed: next.observed,
           shown: next.shown,

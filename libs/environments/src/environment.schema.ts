@@ -4,6 +4,7 @@ import { Prop, Schema, SchemaFactory } from '@nestjs/mongoose';
 import { type Types } from 'mongoose';
 import { type OrphanKind } from './orphan';
 import { type Observed, type Resources, type Shown, type Status, type UsageReading, type Wanted } from './environment';
+import { type News } from './environment.events';
 
 @Schema({ collection: 'environments', versionKey: false, strict: 'throw', minimize: false })
 export class EnvironmentRecord {
@@ -137,6 +138,18 @@ export class EnvironmentRecord {
 
   @Prop({ type: Object, required: true })
   usage!: UsageReading;
+
+  /** Written with what it tells of, so that no crash comes between; emptied when it is in the users' logs. */
+  @Prop({ type: [Object], default: [] })
+  untold?: News[];
+
+  /** The revision that last added to `untold`. */
+  @Prop({ type: Number })
+  untold_at?: number;
+
+  /** From then on whoever wrote it is taken for dead, and anybody tells it; absent while there is nothing to tell. */
+  @Prop({ type: Date })
+  tell_due?: Date;
 }
 
 export const EnvironmentSchema = SchemaFactory.createForClass(EnvironmentRecord);
@@ -161,6 +174,7 @@ EnvironmentSchema.index({ user_id: 1, created_at: -1, _id: -1 });
 EnvironmentSchema.index({ created_at: -1, _id: -1 });
 EnvironmentSchema.index({ next_look: 1 });
 EnvironmentSchema.index({ status: 1 });
+EnvironmentSchema.index({ tell_due: 1 }, { partialFilterExpression: { tell_due: { $exists: true } } });
 
 /** Lifecycle history of one environment; goes with it. */
 @Schema({ collection: 'environment_history', versionKey: false, strict: 'throw' })

@@ -1,9 +1,9 @@
 import { type Region } from '@devpocket/kernel';
 import { type Phase, type ResourceLimits, type RuntimeKind, type Seen, type StatusReason } from '@devpocket/runtime';
+import { type News } from './environment.events';
+import { type DesiredStatus, type Status } from './status';
 
-export const STATUSES = ['creating', 'running', 'stopping', 'stopped', 'starting', 'error', 'deleting'] as const;
-export type Status = (typeof STATUSES)[number];
-export type DesiredStatus = 'running' | 'stopped' | 'deleted';
+export { type DesiredStatus, type Status, STATUSES } from './status';
 
 /** The wish: written by requests (and, in their place, by the idle policy), never by the reconciler. */
 export interface Wanted {
@@ -114,4 +114,8 @@ export interface Environment {
   readonly planAutoStopMinutes: number | null;
   readonly planLongestRunMinutes: number | null;
   readonly usage: UsageReading;
+  /** What was written with the environment and is yet to be told. */
+  readonly untold: readonly News[];
+  /** The revision that last added to `untold`; null while there is nothing. */
+  readonly untoldAt: number | null;
 }

@@ -13,6 +13,11 @@ import { EnvironmentEvents } from './environment-events';
 import { EnvironmentGauges } from './environment-gauges';
 import { EnvironmentPlacement } from './environment-placement';
 import { EnvironmentSpecs } from './environment-specs';
+import { EventsController } from './events.controller';
+import { EventStreams } from './event-streams';
+import { EventFeed } from './event-feed';
+import { EventLogRepository } from './event-log.repository';
+import { EventRecord, EventSchema } from './event-log.schema';
 import { EnvironmentReconciler } from './environment.reconciler';
 import { EnvironmentRepository } from './environment.repository';
 import {
@@ -34,6 +39,8 @@ import { InsightController } from './insight.controller';
 import { InsightService } from './insight.service';
 import { LifecycleService } from './lifecycle.service';
 import { LookRepository } from './look.repository';
+import { NewsRepository } from './news.repository';
+import { NewsSweeper } from './news-sweeper';
 import { OrphanRepository } from './orphan.repository';
 import { OrphanSweeper } from './orphan-sweeper';
 import { OrphansController } from './orphans.controller';
@@ -47,6 +54,7 @@ import { UsageSampler } from './usage-sampler';
     ClustersModule,
     MongooseModule.forFeature([
       { name: EnvironmentRecord.name, schema: EnvironmentSchema },
+      { name: EventRecord.name, schema: EventSchema },
       { name: HistoryRecord.name, schema: HistorySchema },
       { name: MetricRecord.name, schema: MetricSchema },
       { name: OrphanRecord.name, schema: OrphanSchema },
@@ -59,13 +67,18 @@ export class ClusterUsageModule {}
 
 @Module({
   imports: [UsersModule, TemplatesModule, AuditModule, ClusterUsageModule],
-  controllers: [EnvironmentsController, InsightController, AdminEnvironmentsController, OrphansController],
+  controllers: [EnvironmentsController, InsightController, EventsController, AdminEnvironmentsController, OrphansController],
   providers: [
     EnvironmentRepository,
     EnvironmentPlacement,
     LookRepository,
     HistoryRepository,
+    EventLogRepository,
+    NewsRepository,
     EnvironmentEvents,
+    EventFeed,
+    EventStreams,
+    NewsSweeper,
     EnvironmentGauges,
     EnvironmentSpecs,
     EnvironmentReconciler,
@@ -82,6 +95,6 @@ export class ClusterUsageModule {}
     EnvironmentAllowance,
     EnvironmentRemoval,
   ],
-  exports: [EnvironmentsService, EnvironmentEvents, ActivityRecorder],
+  exports: [EnvironmentsService, EnvironmentEvents, EventFeed, ActivityRecorder],
 })
 export class EnvironmentsModule {}

@@ -123,7 +123,7 @@ export class EnvironmentsService {
       case 'changed':
         return this.create(principal, creation, scope);
       default:
-        await this.events.changed(null, result);
+        await this.events.tell(result);
         this.reconciler.wake();
         return result;
     }

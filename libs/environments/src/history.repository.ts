@@ -1,8 +1,9 @@
-import { olderThan } from '@devpocket/database';
-import { Clock, type Page, type PageRequest, toPage } from '@devpocket/kernel';
+import { duplicateKey, olderThan } from '@devpocket/database';
+import { type Page, type PageRequest, toPage } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, Types } from 'mongoose';
+import { createHash } from 'node:crypto';
 import { HistoryRecord, MetricRecord } from './environment.schema';
 
 export interface HistoryEntry {
@@ -23,22 +24,33 @@ export interface MetricSample {
   readonly connections: number;
 }
 
+/** In the order of versions for one environment; 64 bits of a hash keep environments apart. */
+function idOf(environmentId: string, version: number): Types.ObjectId {
+  const id = Buffer.alloc(12);
+  createHash('sha256').update(environmentId).digest().copy(id, 0, 0, 8);
+  id.writeUInt32BE(version, 8);
+  return new Types.ObjectId(id);
+}
+
 /** What happened to an environment, and how much it used. */
 @Injectable()
 export class HistoryRepository {
   constructor(
     @InjectModel(HistoryRecord.name) private readonly entries: Model<HistoryRecord>,
     @InjectModel(MetricRecord.name) private readonly samples: Model<MetricRecord>,
-    private readonly clock: Clock,
   ) {}
 
-  async append(environmentId: string, entry: Omit<HistoryEntry, 'id' | 'timestamp'>): Promise<void> {
-    await this.entries.create({
-      _id: new Types.ObjectId(),
-      environment_id: new Types.ObjectId(environmentId),
-      timestamp: this.clock.now(),
-      ...entry,
-    });
+  /** @param version names it among its environment's: the same one a second time is dropped */
+  async append(environmentId: string, version: number, entry: Omit<HistoryEntry, 'id'>): Promise<void> {
+    try {
+      await this.entries.create({
+        _id: idOf(environmentId, version),
+        environment_id: new Types.ObjectId(environmentId),
+        ...entry,
+      });
+    } catch (error) {
+      if (!duplicateKey(error)) throw error;
+    }
   }
 
   /** Newest first. */

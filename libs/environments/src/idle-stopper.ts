@@ -6,18 +6,18 @@ import { stopTimeOf } from './deadline.policy';
 import { type Environment } from './environment';
 import { EnvironmentEvents } from './environment-events';
 import { EnvironmentRepository } from './environment.repository';
+import { warningDue } from './idle-warning.policy';
 import { LifecycleService } from './lifecycle.service';
 
-const MINUTE = 60_000;
 const LOOK_MS = 10_000;
-const WARN_MINUTES = [5, 1];
 
 /** Stops what has been idle, or has run, too long; warns 5 and 1 minute before. */
 @Injectable()
 export class IdleStopper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly loop: Loop;
-  /** Stop times that were warned of, by environment, with the minutes left that were told. */
-  private readonly warned = new Map<string, { readonly at: number; readonly minutes: number }>();
+  private readonly logger = new Logger('IdleStopper');
+  /** The last warning of each environment, to spare the question whether it was told: the log knows, for all replicas. */
+  private readonly warned = new Map<string, string>();
 
   constructor(
     private readonly environments: EnvironmentRepository,
@@ -27,8 +27,7 @@ export class IdleStopper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly clock: Clock,
     health: HealthRegistry,
   ) {
-    const logger = new Logger('IdleStopper');
-    const onError = (error: unknown): void => logger.error({ err: error }, 'A turn failed');
+    const onError = (error: unknown): void => this.logger.error({ err: error }, 'A turn failed');
     this.loop = new Loop(clock, { name: 'idle', intervalMs: LOOK_MS, turn: () => this.stopIdle(), onError });
     health.addLoop(this.loop);
   }
@@ -43,25 +42,27 @@ export class IdleStopper implements OnApplicationBootstrap, OnModuleDestroy {
 
   async stopIdle(): Promise<void> {
     await this.activity.flush();
-    const now = this.clock.millis();
     const running = await this.environments.running();
     for (const environment of running) {
-      const stop = stopTimeOf(environment);
-      if (!stop) continue;
-      if (stop.at.getTime() <= now) await this.lifecycle.stopFor(environment, stop.reason);
-      else this.warn(environment, stop.at, now);
+      // One that cannot be stopped or warned of now keeps no other waiting.
+      await this.see(environment).catch((error: unknown) =>
+        this.logger.warn({ err: error, environment_id: environment.id }, 'Not looked at; it is a little later'),
+      );
     }
     const alive = new Set(running.map(({ id }) => id));
     for (const id of this.warned.keys()) if (!alive.has(id)) this.warned.delete(id);
   }
 
-  private warn(environment: Environment, at: Date, now: number): void {
-    const left = at.getTime() - now;
-    const minutes = WARN_MINUTES.filter((each) => left <= each * MINUTE).at(-1);
-    if (minutes === undefined) return;
-    const before = this.warned.get(environment.id);
-    if (before?.at === at.getTime() && before.minutes === minutes) return;
-    this.warned.set(environment.id, { at: at.getTime(), minutes });
-    this.events.idleWarning(environment, at, minutes);
+  private async see(environment: Environment): Promise<void> {
+    const now = this.clock.now();
+    const stop = stopTimeOf(environment);
+    if (!stop) return;
+    if (stop.at <= now) return this.lifecycle.stopFor(environment, stop.reason);
+    const minutes = warningDue(environment, stop, now);
+    if (minutes === null) return;
+    const warning = `${stop.at.getTime()} ${minutes}`;
+    if (this.warned.get(environment.id) === warning) return;
+    await this.events.idleWarning(environment, stop.at, minutes);
+    this.warned.set(environment.id, warning);
   }
 }

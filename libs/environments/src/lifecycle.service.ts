@@ -110,7 +110,7 @@ export class LifecycleService {
     if (after === 'active_limit' && plan)
       throw limitReached('active', plan, (await this.environments.places(before.userId)).active.length);
     if (typeof after === 'string') return null;
-    await this.events.changed(before, after);
+    await this.events.tell(after);
     this.reconciler.wake();
     return after;
   }

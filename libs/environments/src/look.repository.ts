@@ -4,8 +4,9 @@ import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, Types, type UpdateQuery } from 'mongoose';
 import { type Environment, type Observed, sameShown, type Shown } from './environment';
-import { fromRecord, placesGivenBack, toEnvironment, unchanged } from './environment-records';
+import { fromRecord, placesGivenBack, toEnvironment, unchanged, withNews } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
+import { newsOf } from './news.policy';
 
 /** A look at one environment: nobody else looks until the lease ends. */
 export interface Claim {
@@ -77,8 +78,11 @@ export class LookRepository {
     const { environment: before, token } = claim;
     const changed = !sameShown(before.shown, next.shown);
     const now = this.clock.now();
+    const statusVersion = before.statusVersion + (changed ? 1 : 0);
+    const news = newsOf(before, { ...before, shown: next.shown, statusVersion }, now);
     const update: UpdateQuery<EnvironmentRecord> = {
       $set: {
+        ...withNews(before, news, now),
         observed: next.observed,
         shown: next.shown,
         status: next.shown.status,

@@ -1,8 +1,17 @@
-import { AccessModule, type Plan, type Principal, SCOPES } from '@devpocket/access';
+import {
+  AccessModule,
+  Authenticator,
+  concerns,
+  type CredentialRef,
+  type Plan,
+  type Principal,
+  type Revocation,
+  SCOPES,
+} from '@devpocket/access';
 import { SettingsModule } from '@devpocket/config';
 import { Installation } from '@devpocket/database';
 import { HttpModule } from '@devpocket/http';
-import { Clock, newId, type Region } from '@devpocket/kernel';
+import { Clock, DomainError, newId, type Region } from '@devpocket/kernel';
 import { ClusterInspector, type RuntimeKind, RuntimeRegistry } from '@devpocket/runtime';
 import { SharedStateModule } from '@devpocket/shared-state';
 import { TemplatesService } from '@devpocket/templates';
@@ -26,12 +35,39 @@ class GivenModule {}
 @Module({})
 class WorldModule {}
 
+/** Every credential is good until it is ended here. */
+export class TestAuthenticator extends Authenticator {
+  private readonly ended: Revocation[] = [];
+  private readonly listeners = new Set<(revocation: Revocation) => void>();
+
+  authenticate(): Promise<Principal> {
+    return Promise.reject(new DomainError('unauthenticated', 'token_invalid', 'There are no tokens here'));
+  }
+
+  restore(credential: CredentialRef): Promise<Principal> {
+    if (this.ended.some((revocation) => concerns(revocation, credential)))
+      return Promise.reject(new DomainError('unauthenticated', 'session_revoked', 'It has ended'));
+    return Promise.resolve({ ...principal('free', credential.userId), credential });
+  }
+
+  onRevoked(listener: (revocation: Revocation) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  end(revocation: Revocation, heard = true): void {
+    this.ended.push(revocation);
+    if (heard) for (const listener of this.listeners) listener(revocation);
+  }
+}
+
 /** Replicas of the environments' side of the server on one database and one fake runtime, with time and turns in the test's hand. */
 export class EnvironmentsWorld {
   /** Of today, because a real MongoDB expires documents by its own clock. */
   readonly clock = new ManualClock(Date.now());
   readonly driver: FakeDriver;
   readonly inspector = new FakeClusterInspector();
+  readonly authenticator = new TestAuthenticator();
   private readonly apps: INestApplication[] = [];
 
   private constructor(
@@ -68,7 +104,15 @@ export class EnvironmentsWorld {
   async clear(): Promise<void> {
     this.driver.release();
     await this.settle();
-    for (const name of ['environments', 'environment_history', 'environment_metrics', 'orphans', 'clusters', 'cluster_defaults'])
+    for (const name of [
+      'environments',
+      'user_events',
+      'environment_history',
+      'environment_metrics',
+      'orphans',
+      'clusters',
+      'cluster_defaults',
+    ])
       await this.database.connection.collection(name).deleteMany({});
     this.driver.reset();
   }
@@ -115,9 +159,10 @@ export class EnvironmentsWorld {
         { provide: Clock, useValue: clock },
         { provide: RuntimeRegistry, useValue: new RuntimeRegistry([this.driver]) },
         { provide: ClusterInspector, useValue: this.inspector },
+        { provide: Authenticator, useValue: this.authenticator },
         Installation,
       ],
-      exports: [Clock, RuntimeRegistry, ClusterInspector, Installation],
+      exports: [Clock, RuntimeRegistry, ClusterInspector, Authenticator, Installation],
     };
     const module: DynamicModule = {
       module: WorldModule,

@@ -32,9 +32,16 @@ export class MetricsInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<Request>();
     const response = context.switchToHttp().getResponse<Response>();
     const stop = this.seconds.startTimer({ method: request.method, route: routeOf(request) });
-    response.once('close', () => stop({ status: String(response.statusCode) }));
+    // How long a stream was open is no latency.
+    response.once('close', () => {
+      if (!isStream(response)) stop({ status: String(response.statusCode) });
+    });
     return next.handle();
   }
+}
+
+function isStream(response: Response): boolean {
+  return String(response.getHeader('content-type')).startsWith('text/event-stream');
 }
 
 function routeOf(request: Request): string {

@@ -8,6 +8,7 @@ export interface EdgeSocket {
   readonly principal: Principal;
   /** By token it ends with the token, unless renewed; by ticket it lives as long as its session or key. */
   readonly byTicket: boolean;
+  /** Empty on a path without one: events are those of all environments. */
   readonly environmentId: string;
   readonly query: URLSearchParams;
 }

@@ -1,4 +1,4 @@
-import { Authenticator, type CredentialRef, type Principal, type Revocation } from '@devpocket/access';
+import { Authenticator, concerns, type Principal, type Revocation } from '@devpocket/access';
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
@@ -134,18 +134,14 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   private revoked(revocation: Revocation): void {
     for (const { socket, principal } of this.open) {
-      if (principal.userId !== revocation.userId || !concerns(revocation, principal.credential)) continue;
+      if (!concerns(revocation, principal.credential)) continue;
       closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', 'This session has ended; sign in again');
     }
   }
 
   private count(environmentId: string): void {
+    if (environmentId === '') return;
     const admitted = [...this.open].filter((entry) => entry.admitted && entry.environmentId === environmentId);
     this.activity.setConnections(environmentId, admitted.length);
   }
-}
-
-function concerns({ credential, except }: Revocation, own: CredentialRef): boolean {
-  if (credential) return credential.kind === own.kind && credential.id === own.id;
-  return !(except?.kind === own.kind && except.id === own.id);
 }
