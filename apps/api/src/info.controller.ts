@@ -1,5 +1,5 @@
 import { Public } from '@devpocket/access';
-import { AppSettings, HttpSettings, RateLimitSettings, RuntimeSettings, TerminalSettings } from '@devpocket/config';
+import { AppSettings, GoogleSettings, HttpSettings, RateLimitSettings, RuntimeSettings, TerminalSettings } from '@devpocket/config';
 import { RuntimeRegistry } from '@devpocket/runtime';
 import { bytesQuantity, cpuQuantity, PLAN_LIMITS, PLANS } from '@devpocket/users';
 import { Controller, Get } from '@nestjs/common';
@@ -71,6 +71,7 @@ export class InfoController {
   constructor(
     private readonly app: AppSettings,
     private readonly http: HttpSettings,
+    private readonly google: GoogleSettings,
     private readonly rateLimit: RateLimitSettings,
     private readonly runtime: RuntimeSettings,
     private readonly terminal: TerminalSettings,
@@ -87,7 +88,7 @@ export class InfoController {
       environment: this.app.environment,
       features: {
         custom_images: this.runtime.allowCustomImages,
-        google_sign_in: false,
+        google_sign_in: this.google.clientId !== null,
         runtimes: this.runtimes.all().map(({ kind }) => kind),
         terminal_protocols: ['devpocket.v1.json'],
       },

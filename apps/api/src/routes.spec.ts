@@ -21,6 +21,11 @@ const ROUTES: Readonly<Record<string, string>> = {
 
   'POST /auth/register': 'public',
   'POST /auth/login': 'public',
+  'POST /auth/google': 'public',
+  'POST /auth/google/link': 'session',
+  'GET /auth/google/login': 'public',
+  'GET /auth/google/callback': 'public',
+  'POST /auth/google/exchange': 'public',
   'POST /auth/refresh': 'public',
   'POST /auth/verify-email': 'public',
   'POST /auth/resend-verification': 'session',

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ApiKeyRepository } from './api-key.repository';
 import { Devices } from './devices';
+import { GoogleFlows } from './google-flows';
+import { GoogleIdentityRepository } from './google-identity.repository';
 import { LockoutService } from './lockout.service';
 import { MailTokens } from './mail-tokens';
 import { SessionRepository } from './session.repository';
@@ -14,6 +16,8 @@ export class AccountRemains {
     private readonly tokens: MailTokens,
     private readonly devices: Devices,
     private readonly lockout: LockoutService,
+    private readonly identities: GoogleIdentityRepository,
+    private readonly flows: GoogleFlows,
   ) {}
 
   async remove(userId: string): Promise<void> {
@@ -23,5 +27,7 @@ export class AccountRemains {
     await this.tokens.revoke(userId, 'reset');
     await this.devices.forget(userId);
     await this.lockout.clear({ userId });
+    await this.identities.removeAll(userId);
+    await this.flows.forget(userId);
   }
 }

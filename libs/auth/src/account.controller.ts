@@ -68,13 +68,17 @@ export class AccountController {
     summary: 'Removes the account: at once for its owner, its environments and their data after that',
   })
   @ApiAcceptedResponse({ type: MessageDto })
-  @ApiProblems({ ...BODY_FAULTS, 403: ['forbidden', 'wrong_password', 'account_locked'], 503: ['unavailable'] })
+  @ApiProblems({
+    ...BODY_FAULTS,
+    403: ['forbidden', 'wrong_password', 'account_locked', 'google_sign_in_needed'],
+    503: ['unavailable'],
+  })
   async remove(
     @CurrentPrincipal() caller: Principal,
-    @Body() { password }: RemoveAccountDto,
+    @Body() body: RemoveAccountDto | undefined,
     @Req() request: Request,
   ): Promise<MessageDto> {
-    await this.accounts.removeOwn(caller, password, this.origins.of(request));
+    await this.accounts.removeOwn(caller, body?.password, this.origins.of(request));
     return { message: 'Account deletion started' };
   }
 

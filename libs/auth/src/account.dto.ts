@@ -28,10 +28,16 @@ export class UpdateMeDto {
 }
 
 export class RemoveAccountDto {
-  @ApiProperty({ type: 'string', format: 'password', minLength: 1 })
+  @ApiPropertyOptional({
+    type: 'string',
+    format: 'password',
+    minLength: 1,
+    description: 'Left out of an account that has none: a Google sign-in less than 5 minutes old takes its place',
+  })
+  @MayBeAbsent()
   @IsNotEmpty({ message: 'password is needed', context: { code: 'required' } })
   @IsString()
-  password!: string;
+  password?: string;
 }
 
 export class ChangePasswordDto {

@@ -4,7 +4,6 @@ import { NO_ORIGIN, type RequestOrigin } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import {
   type AccountChange,
-  type Credentials,
   CredentialsService,
   EMAIL_RULES,
   FULL_NAME_RULES,
@@ -16,10 +15,10 @@ import {
   UsersService,
 } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
-import { accountLocked, sessionRevoked, wrongPassword } from './auth.errors';
+import { wrongPassword } from './auth.errors';
 import { EmailService } from './email.service';
-import { LockoutService } from './lockout.service';
-import { PasswordHasher } from './password-hasher';
+import { GoogleIdentityRepository } from './google-identity.repository';
+import { OwnerCheck } from './owner-check';
 import { SessionsService } from './sessions.service';
 
 /** Changes of an account that may need its password or end its sessions. */
@@ -28,11 +27,11 @@ export class AccountService {
   constructor(
     private readonly users: UsersService,
     private readonly accounts: CredentialsService,
-    private readonly hasher: PasswordHasher,
-    private readonly lockout: LockoutService,
+    private readonly owner: OwnerCheck,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
     private readonly emails: EmailService,
+    private readonly identities: GoogleIdentityRepository,
   ) {}
 
   /**
@@ -59,7 +58,7 @@ export class AccountService {
       const message = 'is needed to change the email address';
       throw DomainError.invalid({ field: 'current_password', code: 'required', message });
     }
-    await this.verifiedBy(currentPassword, caller.userId);
+    await this.owner.byPassword(caller.userId, currentPassword);
     const after = await this.emails.change(before, email, rest);
     await this.record(caller.userId, 'user.email_changed', caller.userId, origin, { in_force: after.email === email });
     return after;
@@ -73,8 +72,8 @@ export class AccountService {
     const faults = textFaults('new_password', next, PASSWORD_RULES);
     if (faults.length > 0) throw DomainError.invalid(...faults);
     const { userId } = caller;
-    const { passwordHash } = await this.verifiedBy(current, userId);
-    const epoch = await this.accounts.replacePassword(userId, passwordHash, await this.hasher.hash(next));
+    const { passwordHash } = await this.owner.byPassword(userId, current);
+    const epoch = await this.accounts.replacePassword(userId, passwordHash, await this.owner.hasher.hash(next));
     // Another change was faster: what was verified is not the current password any more.
     if (epoch === null) throw wrongPassword();
     await this.sessions.endBefore(userId, epoch, caller.credential.kind === 'session' ? caller.credential.id : null);
@@ -104,10 +103,12 @@ export class AccountService {
 
   /**
    * Shuts the caller's account out and begins its removal; all that it has open has ended when this resolves.
-   * @throws DomainError `wrong_password | account_locked`
+   * @param password left out: an account without one, which a Google sign-in of this moment confirms
+   * @throws DomainError `validation_error | wrong_password | account_locked | google_sign_in_needed`
    */
-  async removeOwn({ userId }: Principal, password: string, origin: RequestOrigin): Promise<void> {
-    const { passwordHash } = await this.verifiedBy(password, userId);
+  async removeOwn(caller: Principal, password: string | undefined, origin: RequestOrigin): Promise<void> {
+    const { userId } = caller;
+    const { passwordHash } = await this.owner.byEither(caller, password, 'password');
     if (!(await this.accounts.beginRemoval(userId, passwordHash))) throw wrongPassword();
     await this.record(userId, 'user.removal_begun', userId, origin);
     await this.sessions.endAll(userId);
@@ -121,30 +122,19 @@ export class AccountService {
   }
 
   /**
-   * Sets a password without the one before, for the command line; ends every session and key, and the lockout.
+   * Sets a password without the one before, for the command line; ends every session and key, and the lockout, and parts the account from
+   * Google identities with another address than its own.
    * @throws DomainError `validation_error | not_found`
    */
   async setPassword(id: string, next: string, origin: RequestOrigin = NO_ORIGIN): Promise<void> {
     const faults = textFaults('password', next, PASSWORD_RULES);
     if (faults.length > 0) throw DomainError.invalid(...faults);
-    if (!(await this.accounts.setPassword(id, await this.hasher.hash(next)))) throw userNotFound();
+    if (!(await this.accounts.setPassword(id, await this.owner.hasher.hash(next)))) throw userNotFound();
     await this.sessions.endAll(id);
-    await this.lockout.clear({ userId: id });
+    const account = await this.accounts.find(id);
+    if (account) await this.identities.settle(account);
+    await this.owner.lockout.clear({ userId: id });
     await this.record(null, 'user.password_set', id, origin);
-  }
-
-  /**
-   * Confirms a signed-in caller by the password. Wrong ones count as at sign-in.
-   * @throws DomainError `wrong_password | account_locked`
-   */
-  private async verifiedBy(password: string, userId: string): Promise<Credentials & { readonly passwordHash: string }> {
-    const account = await this.accounts.find(userId);
-    if (!account) throw sessionRevoked();
-    const { passwordHash } = account;
-    const outcome = await this.lockout.attempt({ userId }, () => this.hasher.matches(password, passwordHash));
-    if (outcome === 'locked') throw accountLocked('forbidden');
-    if (outcome === 'wrong' || passwordHash === null) throw wrongPassword();
-    return { ...account, passwordHash };
   }
 
   private record(

@@ -2,7 +2,7 @@ import { AuthSettings } from '@devpocket/config';
 import { Injectable } from '@nestjs/common';
 import { createHmac, createSecretKey, type KeyObject, hkdfSync } from 'node:crypto';
 
-const USES = ['refresh-successor', 'refresh-tag', 'lockout-name'] as const;
+const USES = ['refresh-successor', 'refresh-tag', 'lockout-name', 'google-state'] as const;
 export type KeyUse = (typeof USES)[number];
 
 /** A key for each use, derived from SECRET_KEY (HKDF, RFC 5869), so that no two uses share one. */

@@ -13,6 +13,9 @@ export const refreshReused = (): DomainError =>
 export const mailTokenInvalid = (): DomainError =>
   new DomainError('invalid_state', 'token_invalid', 'This code is not valid: it was used, has expired, or never was one');
 
+export const googleSignInNeeded = (): DomainError =>
+  new DomainError('forbidden', 'google_sign_in_needed', 'Sign in with Google again; this has to follow within five minutes');
+
 const LOCKED = 'Account is temporarily locked due to too many failed attempts';
 
 /** 401 at sign-in, 403 where somebody is signed in already. */

@@ -22,12 +22,25 @@ import { DeviceRecord, DeviceSchema } from './device.schema';
 import { Devices } from './devices';
 import { EmailController } from './email.controller';
 import { EmailService } from './email.service';
+import { GoogleAccountsService } from './google-accounts.service';
+import { GoogleBrowser } from './google-browser';
+import { GoogleFlowRecord, GoogleFlowSchema } from './google-flow.schema';
+import { GoogleFlows } from './google-flows';
+import { GoogleIdTokens } from './google-id-tokens';
+import { GoogleIdentityRepository } from './google-identity.repository';
+import { GoogleIdentityRecord, GoogleIdentitySchema } from './google-identity.schema';
+import { GoogleLinkService } from './google-link.service';
+import { GoogleProvider } from './google-provider';
+import { GoogleSignInService } from './google-sign-in.service';
+import { GoogleStateStore } from './google-state-store';
+import { GoogleController } from './google.controller';
 import { LetterWriter } from './letter-writer';
 import { LockoutRepository } from './lockout.repository';
 import { LockoutRecord, LockoutSchema } from './lockout.schema';
 import { LockoutService } from './lockout.service';
 import { MailTokenRecord, MailTokenSchema } from './mail-token.schema';
 import { MailTokens } from './mail-tokens';
+import { OwnerCheck } from './owner-check';
 import { PasswordHasher } from './password-hasher';
 import { PasswordResetService } from './password-reset.service';
 import { RefreshTokens } from './refresh-tokens';
@@ -37,6 +50,7 @@ import { RegistrationService } from './registration.service';
 import { Revocations } from './revocations';
 import { CredentialAuthenticator } from './credential-authenticator';
 import { SessionRepository } from './session.repository';
+import { SessionStarter } from './session-starter';
 import { SessionRecord, SessionSchema } from './session.schema';
 import { SessionsService } from './sessions.service';
 import { SignInService } from './sign-in.service';
@@ -64,9 +78,11 @@ import { TokenPairs } from './token-pairs';
       { name: ApiKeyRecord.name, schema: ApiKeySchema },
       { name: MailTokenRecord.name, schema: MailTokenSchema },
       { name: DeviceRecord.name, schema: DeviceSchema },
+      { name: GoogleIdentityRecord.name, schema: GoogleIdentitySchema },
+      { name: GoogleFlowRecord.name, schema: GoogleFlowSchema },
     ]),
   ],
-  controllers: [AuthController, EmailController, ApiKeysController, AccountController],
+  controllers: [AuthController, EmailController, GoogleController, ApiKeysController, AccountController],
   providers: [
     AuthKeys,
     AccessTokens,
@@ -86,7 +102,9 @@ import { TokenPairs } from './token-pairs';
     AdmissionRepository,
     RegistrationGate,
     RegistrationService,
+    SessionStarter,
     SignInService,
+    OwnerCheck,
     MailTokens,
     LetterWriter,
     Devices,
@@ -94,6 +112,15 @@ import { TokenPairs } from './token-pairs';
     PasswordResetService,
     AccountService,
     AccountRemains,
+    GoogleProvider,
+    GoogleIdTokens,
+    GoogleIdentityRepository,
+    GoogleAccountsService,
+    GoogleSignInService,
+    GoogleLinkService,
+    GoogleFlows,
+    GoogleStateStore,
+    GoogleBrowser,
   ],
   exports: [Authenticator, RegistrationGate, RegistrationService, SignInService, SessionsService, AccountRemains],
 })

@@ -6,6 +6,7 @@ import {
   addressChangedLetter,
   addressChangingLetter,
   type Addressee,
+  googleLinkedLetter,
   lockedLetter,
   newDeviceLetter,
   resetLetter,
@@ -36,6 +37,9 @@ export class LetterWriter implements OnModuleInit {
     );
     this.outbox.join('new-device', ({ user = '', device = '', ip = '', at = '' }) =>
       this.to(user, null, (whom) => newDeviceLetter(whom, device, ip, at)),
+    );
+    this.outbox.join('google-linked', ({ user = '', google = '' }) =>
+      this.to(user, null, (whom) => googleLinkedLetter(whom, google)),
     );
     this.outbox.join('locked', ({ user = '' }) => this.to(user, null, lockedLetter));
   }

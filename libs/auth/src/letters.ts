@@ -78,6 +78,17 @@ export function newDeviceLetter(whom: Addressee, device: string, ip: string, at:
   });
 }
 
+export function googleLinkedLetter(whom: Addressee, google: string): Mail {
+  return write({
+    ...whom,
+    subject: 'A Google account was linked',
+    before: [
+      `The Google account ${google} can sign in to your account from now on.`,
+      'If it was not you, set a new password by way of “forgot password”: that parts them, and signs every device out.',
+    ],
+  });
+}
+
 export function lockedLetter(whom: Addressee): Mail {
   return write({
     ...whom,

@@ -4,6 +4,7 @@ import { DomainError } from '@devpocket/kernel';
 import { CredentialsService, PASSWORD_RULES, textFaults } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { mailTokenInvalid } from './auth.errors';
+import { GoogleIdentityRepository } from './google-identity.repository';
 import { LockoutService } from './lockout.service';
 import { MailTokens } from './mail-tokens';
 import { PasswordHasher } from './password-hasher';
@@ -19,10 +20,12 @@ export class PasswordResetService {
     private readonly sessions: SessionsService,
     private readonly lockout: LockoutService,
     private readonly audit: AuditTrail,
+    private readonly identities: GoogleIdentityRepository,
   ) {}
 
   /**
-   * Ends every session and key, other tokens, a change of address that waits, and the lockout.
+   * Ends every session and key, other tokens, a change of address that waits, and the lockout; parts the account from Google identities
+   * with another address than its own.
    * @throws DomainError `validation_error | token_invalid`
    */
   async reset(token: string, password: string, { ip, requestId }: RequestOrigin): Promise<void> {
@@ -36,6 +39,7 @@ export class PasswordResetService {
     if (!account) throw mailTokenInvalid();
     const { id } = account.user;
     await this.sessions.endAll(id);
+    await this.identities.settle(account);
     await this.tokens.revoke(id, 'reset');
     await this.tokens.revoke(id, 'verify');
     await this.lockout.clear({ userId: id });

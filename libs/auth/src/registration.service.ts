@@ -16,8 +16,11 @@ import {
   UsersService,
 } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
 import { PasswordHasher } from './password-hasher';
 import { RegistrationGate } from './registration-gate';
+import { type SignInMethod } from './session.machine';
+import { usernameFrom, withEnding } from './username.policy';
 
 export interface Registration {
   readonly username: string;
@@ -25,6 +28,13 @@ export interface Registration {
   readonly password: string;
   readonly fullName?: string | null;
   readonly preferredRegion?: Region | null;
+}
+
+/** Somebody who has shown to a provider that the address is theirs. */
+export interface ProvenPerson {
+  readonly email: string;
+  readonly fullName: string | null;
+  readonly avatarUrl: string | null;
 }
 
 @Injectable()
@@ -68,16 +78,32 @@ export class RegistrationService {
       sole,
     });
     if (this.settings.verifiesEmail) await this.outbox.put('verify', { user: user.id, email: user.email });
-    const { ip, requestId } = origin;
-    await this.audit.record({
-      actor: user.id,
-      action: 'user.registered',
-      target: `user:${user.id}`,
-      result: 'success',
-      ip,
-      requestId,
-    });
+    await this.record(user, 'password', origin);
     return user;
+  }
+
+  /**
+   * An account without a password, for somebody whose address a provider has checked; its username is made from the address.
+   * @throws DomainError `email_taken | registration_closed`
+   */
+  async registerProven({ email, fullName, avatarUrl }: ProvenPerson, origin: RequestOrigin): Promise<User> {
+    const sole = await this.admit();
+    const base = usernameFrom(email);
+    for (let username = base; ; username = withEnding(base, randomBytes(3).toString('hex'))) {
+      const names = { username, email, fullName, preferredRegion: null, passwordHash: null };
+      try {
+        const user = await this.accounts.create({ ...names, isVerified: true, emailProven: true, avatarUrl, sole });
+        await this.record(user, 'google', origin);
+        return user;
+      } catch (error) {
+        if (!(error instanceof DomainError) || error.code !== 'username_taken') throw error;
+      }
+    }
+  }
+
+  private record({ id }: User, method: SignInMethod, { ip, requestId }: RequestOrigin): Promise<void> {
+    const [target, details] = [`user:${id}`, { method }];
+    return this.audit.record({ actor: id, action: 'user.registered', target, result: 'success', ip, requestId, details });
   }
 
   /** Is the new account to be the only one? @throws DomainError `registration_closed` */

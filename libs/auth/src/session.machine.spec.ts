@@ -6,6 +6,7 @@ const ago = (ms: number): Date => new Date(NOW.getTime() - ms);
 const session: Session = {
   id: 'a'.repeat(24),
   userId: 'b'.repeat(24),
+  method: 'password',
   epoch: 0,
   currentHash: 'current',
   priorHash: 'prior',

@@ -1,7 +1,11 @@
+/** What showed who it is when a session began. */
+export type SignInMethod = 'password' | 'google';
+
 /** A signed-in device. Of its refresh tokens only hashes are known: the current one's and that of the one before. */
 export interface Session {
   readonly id: string;
   readonly userId: string;
+  readonly method: SignInMethod;
   /** The account's epoch in which it began; in a later one it has ended. */
   readonly epoch: number;
   readonly currentHash: string;

@@ -24,6 +24,7 @@ describe('SessionRepository', () => {
       userId: newId(NOW),
       epoch: 0,
       currentHash: 'one',
+      method: 'google',
       priorHash: null,
       rotatedAt: null,
       userAgent: 'Phone/1.0',

@@ -24,6 +24,7 @@ export class SessionRepository {
     await this.sessions.create({
       _id: new Types.ObjectId(session.id),
       user_id: new Types.ObjectId(session.userId),
+      method: session.method,
       epoch: session.epoch,
       current_hash: session.currentHash,
       prior_hash: session.priorHash,
@@ -112,6 +113,7 @@ function toSession(record: SessionRecord): Session {
   return {
     id: record._id.toHexString(),
     userId: record.user_id.toHexString(),
+    method: record.method ?? 'password',
     epoch: record.epoch,
     currentHash: record.current_hash,
     priorHash: record.prior_hash,

@@ -1,5 +1,6 @@
 import { Prop, Schema, SchemaFactory } from '@nestjs/mongoose';
 import { SchemaTypes, type Types } from 'mongoose';
+import { type SignInMethod } from './session.machine';
 
 /** An ended session is kept a little, so that its last token is told `token_expired` rather than that it was revoked. */
 const KEEP_EXPIRED_SECONDS = 7 * 24 * 3600;
@@ -10,6 +11,10 @@ export class SessionRecord {
 
   @Prop({ type: SchemaTypes.ObjectId, required: true })
   user_id!: Types.ObjectId;
+
+  /** Left out: by password. */
+  @Prop({ type: String })
+  method?: SignInMethod;
 
   @Prop({ type: Number, required: true })
   epoch!: number;

@@ -6,7 +6,7 @@ import { type Credentials, CredentialsService, type User } from '@devpocket/user
 import { Injectable } from '@nestjs/common';
 import { refreshReused, sessionRevoked, tokenExpired, tokenInvalid } from './auth.errors';
 import { Revocations } from './revocations';
-import { decideRefresh, type Session } from './session.machine';
+import { decideRefresh, type Session, type SignInMethod } from './session.machine';
 import { SessionRepository } from './session.repository';
 import { type TokenPair, TokenPairs } from './token-pairs';
 
@@ -26,13 +26,14 @@ export class SessionsService {
   ) {}
 
   /** Begins a session in the epoch in which its credentials were read: a password changed meanwhile has ended it already. */
-  async open({ user, sessionEpoch }: Credentials, origin: RequestOrigin): Promise<TokenPair> {
+  async open({ user, sessionEpoch }: Credentials, origin: RequestOrigin, method: SignInMethod = 'password'): Promise<TokenPair> {
     const now = this.clock.now();
     const id = newId(now);
     const refreshToken = this.tokens.refresh.first(id);
     await this.sessions.insert({
       id,
       userId: user.id,
+      method,
       epoch: sessionEpoch,
       currentHash: this.tokens.refresh.hash(refreshToken),
       priorHash: null,

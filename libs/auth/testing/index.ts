@@ -16,6 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AccountRemovalModule, AuthModule } from '../src';
 
+export * from './google-issuer';
+
 export interface AuthAppOptions {
   readonly clock?: Clock;
   /** Variables that differ from those of `testSettings`. */
@@ -33,7 +35,7 @@ export interface CallOptions {
 export interface Answer<T> {
   readonly status: number;
   readonly headers: Headers;
-  /** The JSON body; an empty object when there is none. */
+  /** The JSON body; an empty object when there is none, or another. */
   readonly body: T;
 }
 
@@ -90,6 +92,7 @@ export class AuthApp {
   async call<T = Json>(method: string, path: string, { token, body, headers = {} }: CallOptions = {}): Promise<Answer<T>> {
     const response = await fetch(`${this.url}/api/v1${path}`, {
       method,
+      redirect: 'manual',
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -98,7 +101,12 @@ export class AuthApp {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as T };
+    return { status: response.status, headers: response.headers, body: (isJson(response) ? JSON.parse(text) : {}) as T };
+  }
+
+  /** With a Google ID token. */
+  google(token: string, more: object = {}): Promise<Answer<Json>> {
+    return this.call('POST', '/auth/google', { body: { token, ...more } });
   }
 
   register(username: string, password = PASSWORD): Promise<Answer<Json>> {
@@ -143,4 +151,8 @@ class ClockModule {}
 
 function clockModule(clock: Clock): DynamicModule {
   return { module: ClockModule, providers: [{ provide: Clock, useValue: clock }], exports: [Clock] };
+}
+
+function isJson(response: Response): boolean {
+  return /[/+]json\b/.test(response.headers.get('content-type') ?? '');
 }
