@@ -1,5 +1,5 @@
 import { DomainError, type FieldError } from '@devpocket/kernel';
-import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import { type ArgumentMetadata, ValidationPipe, type ValidationError } from '@nestjs/common';
 
 /** Nobody reads more. */
 const MOST_ERRORS = 100;
@@ -8,9 +8,22 @@ const MOST_ERRORS = 100;
 const RESERVED = ['__proto__', 'constructor'];
 
 class SeeingPipe extends ValidationPipe {
+  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type === 'body' || metadata.type === 'query') refuseInherited(value, metadata.metatype);
+    return super.transform(value, metadata) as Promise<unknown>;
+  }
+
   protected override stripProtoKeys(value: unknown): void {
     refuseReserved(value, '');
   }
+}
+
+/** class-transformer takes away unseen what is named as a method that every object has, or the DTO's own. @throws DomainError naming it */
+function refuseInherited(value: unknown, metatype: ArgumentMetadata['metatype']): void {
+  if (typeof value !== 'object' || value === null || !metatype) return;
+  const prototype: unknown = metatype.prototype;
+  const field = Object.keys(value).find((key) => !RESERVED.includes(key) && key in Object(prototype));
+  if (field !== undefined) throw DomainError.invalid({ field, code: 'unknown_field', message: 'should not exist' });
 }
 
 /** @throws DomainError naming the first reserved member. A body is at most as deep as `checkJsonSize` lets it be. */
