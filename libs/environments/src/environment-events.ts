@@ -18,7 +18,7 @@ const CHANNEL = 'environments.event';
 @Injectable()
 export class EnvironmentEvents {
   private readonly logger = new Logger('EnvironmentEvents');
-  /** By environment: one after the other, so that listeners hear in order too. */
+  /** By user: one after the other, so that listeners hear in order too, and only other replicas compete for a number. */
   private readonly telling = new Map<string, Promise<void>>();
 
   constructor(
@@ -48,9 +48,9 @@ export class EnvironmentEvents {
 
   /** As `tell`, but says when it cannot. */
   async tellAll(environment: Environment): Promise<void> {
-    const { id, untold } = environment;
+    const { userId, untold } = environment;
     if (untold.length === 0) return;
-    await this.inOrder(id, async () => {
+    await this.inOrder(userId, async () => {
       for (const each of untold) await this.tellOne(each);
       await this.news.told(environment);
     });
@@ -59,13 +59,13 @@ export class EnvironmentEvents {
   /** The end, which comes after all else: to be told before the environment is forgotten. */
   async deleted(environment: Environment): Promise<void> {
     await this.tellAll(environment);
-    await this.inOrder(environment.id, () => this.tellOne(deletedNews(environment, this.clock.now())));
+    await this.inOrder(environment.userId, () => this.tellOne(deletedNews(environment, this.clock.now())));
     await this.history.removeAll(environment.id);
   }
 
   async idleWarning(environment: Environment, stopAt: Date, minutesLeft: number): Promise<void> {
     const news = idleNews(environment, stopAt, minutesLeft, this.clock.now());
-    await this.inOrder(environment.id, () => this.tellOne(news));
+    await this.inOrder(environment.userId, () => this.tellOne(news));
   }
 
   private async tellOne(news: News): Promise<void> {
@@ -77,14 +77,14 @@ export class EnvironmentEvents {
     if ((await this.log.append(news)) !== null) this.broadcast.publish(CHANNEL, event);
   }
 
-  private async inOrder(id: string, act: () => Promise<void>): Promise<void> {
-    const work = (this.telling.get(id) ?? Promise.resolve()).then(act);
+  private async inOrder(userId: string, act: () => Promise<void>): Promise<void> {
+    const work = (this.telling.get(userId) ?? Promise.resolve()).then(act);
     const over = work.catch(() => undefined); // told to whoever asked for it
-    this.telling.set(id, over);
+    this.telling.set(userId, over);
     try {
       await work;
     } finally {
-      if (this.telling.get(id) === over) this.telling.delete(id);
+      if (this.telling.get(userId) === over) this.telling.delete(userId);
     }
   }
 }
