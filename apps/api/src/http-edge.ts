@@ -1,13 +1,15 @@
 import { HttpSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
-import { checkJsonSize, PAGED_EXTENSION, ProblemDto, ProblemFilter, requestContext, validationPipe } from '@devpocket/http';
-import { NotFoundException } from '@nestjs/common';
+import { checkJsonSize, ProblemFilter, requestContext, validationPipe } from '@devpocket/http';
+import { type INestApplication, NotFoundException } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host';
 import { type NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { SwaggerModule } from '@nestjs/swagger';
 import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { isUtf8 } from 'node:buffer';
+import { asyncApiDocument } from './documents/async-api';
+import { openApiDocument } from './documents/open-api';
 
 export const API_PREFIX = 'api/v1';
 
@@ -47,13 +49,23 @@ export function dressHttpEdge(app: NestExpressApplication): void {
   app.use(onlyJson);
   app.use(`/${API_PREFIX}/auth`, ...body(AUTH_BODY_BYTES));
   app.use(...body(settings.maxBodyBytes));
-  app.setGlobalPrefix(API_PREFIX, { exclude: UNPREFIXED });
+  setPrefix(app);
   app.useGlobalPipes(validationPipe());
-  if (settings.docsEnabled)
-    SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+  if (!settings.docsEnabled) return;
+  const asyncApi = asyncApiDocument();
+  app.use('/asyncapi.json', (request: Request, response: Response, next: NextFunction) => {
+    if (request.method === 'GET' || request.method === 'HEAD') response.json(asyncApi);
+    else next();
+  });
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
       jsonDocumentUrl: 'openapi.json',
       yamlDocumentUrl: 'openapi.yaml',
     });
+}
+
+/** Where the routes are; the documents of an app need no more of its edge. */
+export function setPrefix(app: INestApplication): void {
+  app.setGlobalPrefix(API_PREFIX, { exclude: UNPREFIXED });
 }
 
 /**
@@ -69,34 +81,6 @@ export function closeHttpEdge(app: NestExpressApplication): void {
   app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
     filter.catch(error, new ExecutionContextHost([request, response, next])).catch(next);
   });
-}
-
-export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
-  const description =
-    'Development environments and terminals on them. Errors are problem documents (RFC 9457) with a stable `code`.';
-  const config = new DocumentBuilder()
-    .setOpenAPIVersion('3.0.3')
-    .setTitle('DevPocket API')
-    .setDescription(description)
-    .setVersion('1')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token or an API key' })
-    .addSecurityRequirements('bearer')
-    .build();
-  return withPageHeaders(SwaggerModule.createDocument(app, config, { extraModels: [ProblemDto] }));
-}
-
-const PAGE_HEADERS = {
-  'X-Total-Count': { description: 'How many there are in all', schema: { type: 'integer' as const } },
-  Link: { description: 'The next page as `<…>; rel="next"`; absent on the last', schema: { type: 'string' as const } },
-};
-
-/** A list's answer tells its page in headers, which no decorator can say beside the response's type. */
-function withPageHeaders(document: OpenAPIObject): OpenAPIObject {
-  for (const { get } of Object.values(document.paths)) {
-    const answer = get?.responses['200'];
-    if (get && PAGED_EXTENSION in get && answer && !('$ref' in answer)) answer.headers = PAGE_HEADERS;
-  }
-  return document;
 }
 
 /** JSON, and in no other charset than UTF-8: the checks below read bytes. */

@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mongoose from 'mongoose';
 import { type ConnectionLimits } from '../src/connection-limits';
+import { openApiDocument } from '../src/documents/open-api';
 import { localDriver } from '../src/runtime-drivers';
 import { type DriverNeeds } from '../src/runtime.module';
 import { type RunningServer, startServer } from '../src/server';
+import { watchedFetch } from './witness';
 
 export const PASSWORD = 'Correct-horse-1';
 
@@ -22,6 +24,10 @@ export interface Answer {
 /** The whole server on a folder and a database of its own, for end-to-end specs. */
 export class TestApi {
   private server: RunningServer | null = null;
+  /** Judges every answer by the server's own document. */
+  private readonly fetch: typeof fetch = (input, init) =>
+    (this.watched ??= watchedFetch(openApiDocument(this.running.app)))(input, init);
+  private watched: typeof fetch | null = null;
   readonly dataDir = mkdtempSync(join(tmpdir(), 'devpocket-api-'));
   readonly database = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
 
@@ -79,7 +85,7 @@ export class TestApi {
   ): Promise<Answer> {
     const url = path.startsWith('//') ? this.url + path.slice(1) : `${this.url}/api/v1${path}`;
     const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
-    const response = await fetch(url, {
+    const response = await this.fetch(url, {
       method,
       redirect: 'manual',
       headers: {
@@ -98,7 +104,7 @@ export class TestApi {
 
   /** A new account, signed in. */
   async user(name: string): Promise<TestUser> {
-    const client = new RestClient({ url: this.url });
+    const client = new RestClient({ url: this.url, fetch: this.fetch });
     await client.register({ username: name, email: `${name}@example.com`, password: PASSWORD });
     await client.login(name, PASSWORD);
     return { name, client, token: await client.accessToken() };

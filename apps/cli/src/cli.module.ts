@@ -5,6 +5,7 @@ import { AttachCommand } from './commands/attach.command';
 import { AuditCommand } from './commands/audit.command';
 import { ClusterCommand } from './commands/cluster.command';
 import { KeysCommand } from './commands/keys.command';
+import { OpenapiCommand } from './commands/openapi.command';
 import { TemplatesCommand } from './commands/templates.command';
 import { TryCommand } from './commands/try.command';
 import { UserCommand } from './commands/user.command';
@@ -20,6 +21,7 @@ import { UserCommand } from './commands/user.command';
     ...ClusterCommand.registerWithSubCommands(),
     ...AuditCommand.registerWithSubCommands(),
     ...KeysCommand.registerWithSubCommands(),
+    ...OpenapiCommand.registerWithSubCommands(),
   ],
 })
 export class CliModule {}

@@ -1,6 +1,5 @@
-import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { SetMetadata } from '@nestjs/common';
 import { type Reflector } from '@nestjs/core';
-import { ApiSecurity } from '@nestjs/swagger';
 import { type Scope } from './principal';
 
 /**
@@ -21,7 +20,7 @@ const TICKET_KEY = 'access:ticket';
 const set = (access: RouteAccess): MethodDecorator & ClassDecorator => SetMetadata(KEY, access);
 
 /** Needs no credential. */
-export const Public = (): MethodDecorator & ClassDecorator => applyDecorators(set({ kind: 'public' }), ApiSecurity({}));
+export const Public = (): MethodDecorator & ClassDecorator => set({ kind: 'public' });
 
 /** Administrators only: 403 `forbidden` to everyone else, 403 `scope_missing` to an administrator's key without scope `admin`. */
 export const Admin = (): MethodDecorator & ClassDecorator => set({ kind: 'admin' });

@@ -1,16 +1,11 @@
 import { Admin, CurrentPrincipal, type Principal } from '@devpocket/access';
-import { ApiProblems, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { mapPage, Paged, PageQuery } from '@devpocket/http';
 import { type Page } from '@devpocket/kernel';
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { AuditTrail } from './audit-trail';
 import { AuditEntryDto, AuditQuery, toAuditEntryDto } from './audit.dto';
 
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  422: ['validation_error'],
-  429: ['rate_limited'],
-})
 @Controller()
 export class AuditController {
   constructor(private readonly trail: AuditTrail) {}
@@ -21,7 +16,6 @@ export class AuditController {
   @Paged()
   @ApiOperation({ operationId: 'searchAudit', summary: 'Who did what, newest first, for 180 days' })
   @ApiOkResponse({ type: [AuditEntryDto] })
-  @ApiProblems({ 403: ['forbidden', 'scope_missing'] })
   async search(@Query() query: AuditQuery): Promise<Page<AuditEntryDto>> {
     return mapPage(await this.trail.search(query.toFilter(), query.toRequest()), toAuditEntryDto);
   }
@@ -31,7 +25,6 @@ export class AuditController {
   @Paged()
   @ApiOperation({ operationId: 'listOwnAudit', summary: "What the caller did, and what was done to the caller's account" })
   @ApiOkResponse({ type: [AuditEntryDto] })
-  @ApiProblems({ 403: ['forbidden'] })
   async own(@CurrentPrincipal() { userId }: Principal, @Query() page: PageQuery): Promise<Page<AuditEntryDto>> {
     return mapPage(await this.trail.search({ account: userId }, page.toRequest()), toAuditEntryDto);
   }

@@ -6,10 +6,8 @@ import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, 
 import { type Request } from 'express';
 import { ApiKeyDto, CreateApiKeyDto, NewApiKeyDto, toApiKeyDto } from './api-key.dto';
 import { ApiKeysService } from './api-keys.service';
-import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 
 @ApiTags('auth')
-@ApiProblems({ ...TOKEN_FAULTS, 403: ['forbidden'], 429: ['rate_limited'] })
 @Controller('auth/api-keys')
 export class ApiKeysController {
   constructor(
@@ -20,7 +18,7 @@ export class ApiKeysController {
   @Post()
   @ApiOperation({ operationId: 'createApiKey', summary: 'A key for scripts and machines, shown this once' })
   @ApiCreatedResponse({ type: NewApiKeyDto })
-  @ApiProblems({ ...BODY_FAULTS, 403: ['forbidden', 'api_key_limit'] })
+  @ApiProblems({ 403: ['api_key_limit'] })
   async create(
     @CurrentPrincipal() caller: Principal,
     @Body() { name, scopes, expires_at: expires = null }: CreateApiKeyDto,
@@ -35,7 +33,6 @@ export class ApiKeysController {
   @Paged()
   @ApiOperation({ operationId: 'listApiKeys', summary: "The caller's keys, newest first" })
   @ApiOkResponse({ type: [ApiKeyDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(@CurrentPrincipal() { userId }: Principal, @Query() page: PageQuery): Promise<Page<ApiKeyDto>> {
     return mapPage(await this.keys.list(userId, page.toRequest()), toApiKeyDto);
   }
@@ -45,7 +42,6 @@ export class ApiKeysController {
   @ApiOperation({ operationId: 'revokeApiKey', summary: 'Ends a key, with the tickets, sockets and streams that it opened' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiNoContentResponse()
-  @ApiProblems({ 404: ['not_found'] })
   async revoke(
     @CurrentPrincipal() { userId }: Principal,
     @Param('id', new IdPipe('API key')) id: string,

@@ -6,15 +6,11 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req } from
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { type Request } from 'express';
 import { LoginDto, MessageDto, RefreshDto, RegisterDto, SessionDto, TokenDto, toSessionDto, toTokenDto } from './auth.dto';
-import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 import { RegistrationService } from './registration.service';
 import { SessionsService } from './sessions.service';
 import { SignInService } from './sign-in.service';
 
-const NO_SESSION = { ...TOKEN_FAULTS, 403: ['forbidden'] };
-
 @ApiTags('auth')
-@ApiProblems({ 429: ['rate_limited'] })
 @Controller('auth')
 export class AuthController {
   constructor(
@@ -30,12 +26,7 @@ export class AuthController {
   @RateLimit('auth')
   @ApiOperation({ operationId: 'register', summary: 'A new account' })
   @ApiCreatedResponse({ type: UserDto })
-  @ApiProblems({
-    ...BODY_FAULTS,
-    400: ['malformed_json', 'email_taken', 'username_taken'],
-    403: ['registration_closed'],
-    503: ['unavailable'],
-  })
+  @ApiProblems({ 400: ['email_taken', 'username_taken'], 403: ['registration_closed'] })
   async register(@Body() dto: RegisterDto, @Req() request: Request): Promise<UserDto> {
     const { full_name: fullName = null, preferred_region: preferredRegion = null, ...names } = dto;
     return toUserDto(await this.registration.register({ ...names, fullName, preferredRegion }, this.origins.of(request)));
@@ -47,11 +38,7 @@ export class AuthController {
   @RateLimit('auth')
   @ApiOperation({ operationId: 'login', summary: 'A session for a name and a password' })
   @ApiOkResponse({ type: TokenDto })
-  @ApiProblems({
-    ...BODY_FAULTS,
-    401: ['invalid_credentials', 'account_locked'],
-    503: ['unavailable'],
-  })
+  @ApiProblems({ 401: ['invalid_credentials', 'account_locked'] })
   async login(@Body() dto: LoginDto, @Req() request: Request): Promise<TokenDto> {
     return toTokenDto(await this.signIn.signIn(dto.username_or_email, dto.password, this.origins.of(request)));
   }
@@ -64,10 +51,7 @@ export class AuthController {
     summary: 'The next tokens; for 60 s the same refresh token gives the same successor again',
   })
   @ApiOkResponse({ type: TokenDto })
-  @ApiProblems({
-    ...BODY_FAULTS,
-    401: ['token_invalid', 'token_expired', 'session_revoked', 'refresh_reused'],
-  })
+  @ApiProblems({ 401: ['token_invalid', 'token_expired', 'session_revoked', 'refresh_reused'] })
   async refresh(@Body() dto: RefreshDto, @Req() request: Request): Promise<TokenDto> {
     return toTokenDto(await this.sessions.refresh(dto.refresh_token, this.origins.of(request)));
   }
@@ -77,7 +61,6 @@ export class AuthController {
   @Etag()
   @ApiOperation({ operationId: 'getMe', summary: 'The caller' })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems(TOKEN_FAULTS)
   async me(@CurrentPrincipal() { userId }: Principal): Promise<UserDto> {
     return toUserDto(await this.users.get(userId));
   }
@@ -86,7 +69,6 @@ export class AuthController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'logout', summary: 'Ends this session; its tokens and sockets end at once' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems(NO_SESSION)
   async logout(@CurrentPrincipal() { userId, credential }: Principal, @Req() request: Request): Promise<MessageDto> {
     await this.sessions.end(userId, credential.id, 'session.ended', this.origins.of(request));
     return { message: 'Logged out' };
@@ -96,7 +78,6 @@ export class AuthController {
   @Paged()
   @ApiOperation({ operationId: 'listSessions', summary: 'The devices that are signed in, newest first' })
   @ApiOkResponse({ type: [SessionDto] })
-  @ApiProblems({ ...NO_SESSION, 422: ['validation_error'] })
   async list(@CurrentPrincipal() { userId, credential }: Principal, @Query() page: PageQuery): Promise<Page<SessionDto>> {
     return mapPage(await this.sessions.list(userId, page.toRequest()), (session) => toSessionDto(session, credential.id));
   }
@@ -106,7 +87,6 @@ export class AuthController {
   @ApiOperation({ operationId: 'revokeSession', summary: 'Signs a device out' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiNoContentResponse()
-  @ApiProblems({ ...NO_SESSION, 404: ['not_found'] })
   async revoke(
     @CurrentPrincipal() { userId }: Principal,
     @Param('id', new IdPipe('Session')) id: string,

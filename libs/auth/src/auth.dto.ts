@@ -28,8 +28,11 @@ export class RegisterDto {
   preferred_region?: Region | null;
 }
 
+/** What a body of these routes may have: a name that is too long is no other answer than a wrong one. */
+const MOST_BYTES = 65_536;
+
 export class LoginDto {
-  @ApiProperty({ type: 'string', minLength: 1 })
+  @ApiProperty({ type: 'string', minLength: 1, maxLength: MOST_BYTES })
   @IsNotEmpty({ message: 'username_or_email is needed', context: { code: 'required' } })
   @IsString()
   username_or_email!: string;
@@ -41,7 +44,7 @@ export class LoginDto {
 }
 
 export class RefreshDto {
-  @ApiProperty({ type: 'string', minLength: 1 })
+  @ApiProperty({ type: 'string', minLength: 1, maxLength: MOST_BYTES })
   @IsNotEmpty({ message: 'refresh_token is needed', context: { code: 'required' } })
   @IsString()
   refresh_token!: string;

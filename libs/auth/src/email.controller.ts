@@ -7,12 +7,8 @@ import { MessageDto } from './auth.dto';
 import { ForgotPasswordDto, MailTokenDto, ResetPasswordDto } from './email.dto';
 import { EmailService } from './email.service';
 import { PasswordResetService } from './password-reset.service';
-import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
-
-const MAIL_TOKEN_FAULTS = { ...BODY_FAULTS, 400: ['malformed_json', 'token_invalid'] };
 
 @ApiTags('auth')
-@ApiProblems({ 429: ['rate_limited'] })
 @Controller('auth')
 export class EmailController {
   constructor(
@@ -26,7 +22,7 @@ export class EmailController {
   @Public()
   @ApiOperation({ operationId: 'verifyEmail', summary: 'Proves an address by the code that was sent to it' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems({ ...MAIL_TOKEN_FAULTS, 400: [...MAIL_TOKEN_FAULTS[400], 'email_taken'] })
+  @ApiProblems({ 400: ['token_invalid', 'email_taken'] })
   async verify(@Body() { token }: MailTokenDto, @Req() request: Request): Promise<MessageDto> {
     await this.emails.verify(token, this.origins.of(request));
     return { message: 'Email address verified' };
@@ -36,7 +32,6 @@ export class EmailController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'resendVerification', summary: 'Another mail with a code, where there is an address to verify' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems({ ...TOKEN_FAULTS, 403: ['forbidden'] })
   async resend(@CurrentPrincipal() caller: Principal): Promise<MessageDto> {
     const sent = await this.emails.resend(caller);
     return { message: sent ? 'A verification mail is on its way' : 'There is nothing to verify' };
@@ -51,7 +46,6 @@ export class EmailController {
     summary: 'A mail with a code to set a new password, if there is such an account',
   })
   @ApiAcceptedResponse({ type: MessageDto })
-  @ApiProblems(BODY_FAULTS)
   async forgot(@Body() { email }: ForgotPasswordDto): Promise<MessageDto> {
     await this.emails.forgot(email);
     return { message: 'If there is an account with this address, a mail is on its way' };
@@ -62,7 +56,7 @@ export class EmailController {
   @Public()
   @ApiOperation({ operationId: 'resetPassword', summary: 'Sets a new password; every session and API key ends' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems({ ...MAIL_TOKEN_FAULTS, 503: ['unavailable'] })
+  @ApiProblems({ 400: ['token_invalid'] })
   async reset(@Body() { token, new_password: password }: ResetPasswordDto, @Req() request: Request): Promise<MessageDto> {
     await this.resets.reset(token, password, this.origins.of(request));
     return { message: 'Password set; sign in with it' };

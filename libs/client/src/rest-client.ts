@@ -34,6 +34,7 @@ export interface RestClientOptions {
   readonly url: string;
   readonly tokens?: TokenPair;
   /** Called with each new pair, so that it can be kept. */
+  readonly fetch?: typeof fetch;
   readonly onTokens?: (tokens: TokenPair) => void;
 }
 
@@ -100,7 +101,7 @@ export class RestClient {
     token: string | null,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<unknown> {
-    const response = await fetch(`${this.url}/api/v1${path}`, {
+    const response = await (this.options.fetch ?? fetch)(`${this.url}/api/v1${path}`, {
       method,
       headers: {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -31,7 +31,7 @@ const withoutBreaks = ({ value }: { value: unknown }): unknown => (typeof value 
 
 /** Kubernetes, core/v1 Toleration. */
 export class TolerationDto {
-  @ApiPropertyOptional({ type: 'string' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 320 })
   @ValidateIf(given)
   @MaxLength(320)
   @IsString()
@@ -107,7 +107,11 @@ class ClusterOptionsInput {
   @IsArray()
   tolerations?: TolerationDto[];
 
-  @ApiPropertyOptional({ type: [String], description: 'Secrets of the server’s namespace, for images that need a sign-in' })
+  @ApiPropertyOptional({
+    type: 'array',
+    items: { type: 'string', maxLength: 253 },
+    description: 'Secrets of the server’s namespace, for images that need a sign-in',
+  })
   @ValidateIf(given)
   @IsString({ each: true })
   @IsArray()

@@ -12,11 +12,6 @@ import { type ClusterActor, ClustersService } from './clusters.service';
 const ID = new IdPipe('Cluster');
 
 @ApiTags('clusters')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['forbidden', 'scope_missing'],
-  429: ['rate_limited'],
-})
 @Controller('clusters')
 export class ClustersController {
   constructor(
@@ -30,7 +25,6 @@ export class ClustersController {
   @Paged()
   @ApiOperation({ operationId: 'listClusters', summary: 'The clusters, newest first' })
   @ApiOkResponse({ type: [ClusterDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(@Query() query: ClusterQuery): Promise<Page<ClusterDto>> {
     return mapPage(await this.clusters.list(query.region ?? null, query.toRequest()), toClusterDto);
   }
@@ -39,12 +33,7 @@ export class ClustersController {
   @Admin()
   @ApiOperation({ operationId: 'addCluster', summary: 'Adds a cluster; its kubeconfig is never shown again' })
   @ApiCreatedResponse({ type: ClusterDto })
-  @ApiProblems({
-    400: ['malformed_json', 'name_taken'],
-    409: ['idempotency_in_progress'],
-    422: ['validation_error', 'idempotency_mismatch'],
-    503: ['runtime_not_available'],
-  })
+  @ApiProblems({ 400: ['name_taken'], 503: ['runtime_not_available'] })
   async add(
     @CurrentPrincipal() administrator: Principal,
     @Req() request: Request,
@@ -67,7 +56,6 @@ export class ClustersController {
   @ApiOperation({ operationId: 'getCluster', summary: 'One cluster' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: ClusterDto })
-  @ApiProblems({ 404: ['not_found'] })
   async get(@Param('id', ID) id: string): Promise<ClusterDto> {
     return toClusterDto(await this.clusters.get(id));
   }
@@ -77,12 +65,7 @@ export class ClustersController {
   @ApiOperation({ operationId: 'changeCluster', summary: 'Changes what is named' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: ClusterDto })
-  @ApiProblems({
-    400: ['malformed_json', 'name_taken'],
-    404: ['not_found'],
-    422: ['validation_error'],
-    503: ['runtime_not_available'],
-  })
+  @ApiProblems({ 400: ['name_taken'], 503: ['runtime_not_available'] })
   async change(
     @CurrentPrincipal() administrator: Principal,
     @Req() request: Request,
@@ -98,7 +81,7 @@ export class ClustersController {
   @ApiOperation({ operationId: 'removeCluster', summary: 'Removes a cluster that has no environments' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiNoContentResponse()
-  @ApiProblems({ 400: ['cluster_in_use'], 404: ['not_found'] })
+  @ApiProblems({ 400: ['cluster_in_use'] })
   remove(@CurrentPrincipal() administrator: Principal, @Req() request: Request, @Param('id', ID) id: string): Promise<void> {
     return this.clusters.remove(this.actor(administrator, request), id);
   }
@@ -108,7 +91,7 @@ export class ClustersController {
   @ApiOperation({ operationId: 'getClusterHealth', summary: 'How the cluster is, asked now' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: ClusterHealthDto })
-  @ApiProblems({ 404: ['not_found'], 503: ['runtime_not_available'] })
+  @ApiProblems({ 503: ['runtime_not_available'] })
   async health(@Param('id', ID) id: string): Promise<ClusterHealthDto> {
     return toHealthDto(await this.measurements.measure(id));
   }

@@ -1,5 +1,5 @@
 import { Admin } from '@devpocket/access';
-import { ApiProblems, mapPage, Paged } from '@devpocket/http';
+import { mapPage, Paged } from '@devpocket/http';
 import { type Page } from '@devpocket/kernel';
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
@@ -8,12 +8,6 @@ import { toAdminEnvironmentDto } from './environment.view';
 import { EnvironmentsService } from './environments.service';
 
 @ApiTags('admin')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['forbidden', 'scope_missing'],
-  422: ['validation_error'],
-  429: ['rate_limited'],
-})
 @Admin()
 @Controller('admin/environments')
 export class AdminEnvironmentsController {

@@ -28,19 +28,19 @@ const asGiven = ({ obj, key }: { obj: Readonly<Record<string, unknown>>; key: st
 const given = (_object: unknown, value: unknown): boolean => value !== undefined;
 
 export class ResourcesInput {
-  @ApiPropertyOptional({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 32, description: 'A Kubernetes quantity, as the next two', example: '500m' })
   @ValidateIf(given)
   @MaxLength(32)
   @IsString()
   cpu?: string;
 
-  @ApiPropertyOptional({ type: 'string', example: '1Gi' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 32, example: '1Gi' })
   @ValidateIf(given)
   @MaxLength(32)
   @IsString()
   memory?: string;
 
-  @ApiPropertyOptional({ type: 'string', example: '5Gi' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 32, example: '5Gi' })
   @ValidateIf(given)
   @MaxLength(32)
   @IsString()
@@ -52,7 +52,7 @@ export class CreateEnvironmentDto {
   @Matches(NAME, { message: `name ${NAME_MESSAGE}`, context: { code: 'invalid_name' } })
   name!: string;
 
-  @ApiProperty({ type: 'string', example: 'ubuntu' })
+  @ApiProperty({ type: 'string', minLength: 1, maxLength: 50, example: 'ubuntu' })
   @Length(1, 50)
   @IsString()
   template!: string;
@@ -63,7 +63,13 @@ export class CreateEnvironmentDto {
   @IsString()
   description?: string | null;
 
-  @ApiPropertyOptional({ type: 'string', maxLength: 500, nullable: true, description: 'Only for the template `custom`' })
+  @ApiPropertyOptional({
+    type: 'string',
+    minLength: 1,
+    maxLength: 500,
+    nullable: true,
+    description: 'Only for the template `custom`',
+  })
   @IsOptional()
   @Length(1, 500)
   @IsString()
@@ -87,7 +93,13 @@ export class CreateEnvironmentDto {
   @IsIn(REGIONS, { context: { code: 'invalid_region' } })
   region?: Region | null;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true, description: 'Null: the plan’s; 0: never (plan admin)' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: 100_000,
+    nullable: true,
+    description: 'Null: the plan’s; 0: never (plan admin)',
+  })
   @IsOptional()
   @Min(0)
   @Max(100_000)
@@ -120,7 +132,7 @@ export class ChangeEnvironmentDto {
   @IsObject()
   environment_variables?: Record<string, string>;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, nullable: true })
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: 100_000, nullable: true })
   @IsOptional()
   @Min(0)
   @Max(100_000)
@@ -142,7 +154,7 @@ export class EnvironmentQuery extends PageQuery {
   @IsIn(STATUSES, { context: { code: 'invalid_status' } })
   status?: Status;
 
-  @ApiPropertyOptional({ type: 'string' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 50 })
   @IsOptional()
   @MaxLength(50)
   @IsString()
@@ -186,7 +198,11 @@ export class LogsQuery {
   @IsDate({ message: 'since must be a time such as 2026-01-31T12:00:00Z', context: { code: 'invalid_time' } })
   since?: Date;
 
-  @ApiPropertyOptional({ type: 'string', description: 'The cursor of a line: those that follow it' })
+  @ApiPropertyOptional({
+    type: 'string',
+    pattern: '^[\\x21-\\x7e]{1,128}$',
+    description: 'The cursor of a line: those that follow it',
+  })
   @IsOptional()
   @Matches(/^[\x21-\x7e]{1,128}$/, { message: 'after must be the cursor of a line', context: { code: 'invalid_cursor' } })
   after?: string;
@@ -197,7 +213,7 @@ export class TicketRequestDto {
   @IsIn(['terminal', 'logs', 'events'], { context: { code: 'invalid_purpose' } })
   purpose!: TicketPurpose;
 
-  @ApiPropertyOptional({ type: 'string', nullable: true, description: 'Needed for `terminal` and `logs`' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 64, nullable: true, description: 'Needed for `terminal` and `logs`' })
   @IsOptional()
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value))
   @MaxLength(64)

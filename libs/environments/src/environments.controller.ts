@@ -18,14 +18,8 @@ import { type Change, EnvironmentsService } from './environments.service';
 import { LifecycleService } from './lifecycle.service';
 
 const ID = new IdPipe('Environment');
-const IDEMPOTENT = { 409: ['idempotency_in_progress'], 422: ['validation_error', 'idempotency_mismatch'] };
 
 @ApiTags('environments')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['scope_missing'],
-  429: ['rate_limited'],
-})
 @Controller('environments')
 export class EnvironmentsController {
   constructor(
@@ -38,10 +32,9 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'createEnvironment', summary: 'A new environment; it starts at once' })
   @ApiCreatedResponse({ type: EnvironmentDto })
   @ApiProblems({
-    400: ['malformed_json', 'name_taken'],
-    403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded', 'email_not_verified'],
+    400: ['name_taken'],
+    403: ['environment_limit_reached', 'plan_limit_exceeded', 'email_not_verified'],
     503: ['no_cluster_available'],
-    ...IDEMPOTENT,
   })
   async create(
     @CurrentPrincipal() principal: Principal,
@@ -77,7 +70,6 @@ export class EnvironmentsController {
   @Etag()
   @ApiOperation({ operationId: 'listEnvironments', summary: 'The caller’s environments, newest first' })
   @ApiOkResponse({ type: [EnvironmentDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(@CurrentPrincipal() principal: Principal, @Query() query: EnvironmentQuery): Promise<Page<EnvironmentDto>> {
     const { status, template } = query;
     const filter = { ...(status === undefined ? {} : { status }), ...(template === undefined ? {} : { template }) };
@@ -90,7 +82,6 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'getEnvironment', summary: 'One environment' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: EnvironmentDto })
-  @ApiProblems({ 404: ['not_found'] })
   async get(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<EnvironmentDto> {
     return toEnvironmentDto(await this.environments.get(principal, id));
   }
@@ -100,12 +91,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'changeEnvironment', summary: 'Changes what is named, and tells what needs a restart' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: ChangedEnvironmentDto })
-  @ApiProblems({
-    400: ['malformed_json', 'name_taken'],
-    403: ['scope_missing', 'plan_limit_exceeded'],
-    404: ['not_found'],
-    422: ['validation_error'],
-  })
+  @ApiProblems({ 400: ['name_taken'], 403: ['plan_limit_exceeded'] })
   async change(
     @CurrentPrincipal() principal: Principal,
     @Param('id', ID) id: string,
@@ -120,12 +106,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'putEnvironment', summary: 'The same as PATCH' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: ChangedEnvironmentDto })
-  @ApiProblems({
-    400: ['malformed_json', 'name_taken'],
-    403: ['scope_missing', 'plan_limit_exceeded'],
-    404: ['not_found'],
-    422: ['validation_error'],
-  })
+  @ApiProblems({ 400: ['name_taken'], 403: ['plan_limit_exceeded'] })
   put(
     @CurrentPrincipal() principal: Principal,
     @Param('id', ID) id: string,
@@ -140,7 +121,6 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'deleteEnvironment', summary: 'Deletes it with its data; from this answer on it is gone' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: MessageDto })
-  @ApiProblems({ 404: ['not_found'] })
   async remove(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<MessageDto> {
     await this.lifecycle.want(principal, id, 'delete');
     return { message: 'Environment deletion started' };
@@ -152,7 +132,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'startEnvironment', summary: 'Starts it; nothing to do when it runs or starts' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: StartedEnvironmentDto })
-  @ApiProblems({ 403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded'], 404: ['not_found'], ...IDEMPOTENT })
+  @ApiProblems({ 403: ['environment_limit_reached', 'plan_limit_exceeded'] })
   async start(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment start requested',
@@ -166,7 +146,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'stopEnvironment', summary: 'Stops it; its data stays' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: StartedEnvironmentDto })
-  @ApiProblems({ 400: ['invalid_state'], 404: ['not_found'], ...IDEMPOTENT })
+  @ApiProblems({ 400: ['invalid_state'] })
   async stop(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment stop requested',
@@ -180,12 +160,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'restartEnvironment', summary: 'Stops and starts it as a new incarnation' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: StartedEnvironmentDto })
-  @ApiProblems({
-    400: ['invalid_state'],
-    403: ['scope_missing', 'environment_limit_reached', 'plan_limit_exceeded'],
-    404: ['not_found'],
-    ...IDEMPOTENT,
-  })
+  @ApiProblems({ 400: ['invalid_state'], 403: ['environment_limit_reached', 'plan_limit_exceeded'] })
   async restart(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment restart requested',
@@ -199,7 +174,7 @@ export class EnvironmentsController {
   @ApiOperation({ operationId: 'keepEnvironmentAlive', summary: 'Moves `stop_at`, never past the longest run' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: EnvironmentDto })
-  @ApiProblems({ 400: ['malformed_json', 'invalid_state'], 404: ['not_found'], ...IDEMPOTENT })
+  @ApiProblems({ 400: ['invalid_state'] })
   async keepAlive(
     @CurrentPrincipal() principal: Principal,
     @Param('id', ID) id: string,

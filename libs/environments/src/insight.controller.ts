@@ -11,12 +11,6 @@ import { TicketsService } from './tickets.service';
 const ID = new IdPipe('Environment');
 
 @ApiTags('environments')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['scope_missing'],
-  404: ['not_found'],
-  429: ['rate_limited'],
-})
 @Controller()
 export class InsightController {
   constructor(
@@ -29,7 +23,6 @@ export class InsightController {
   @ApiOperation({ operationId: 'getEnvironmentMetrics', summary: 'What it used, a sample a minute' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: MetricsDto })
-  @ApiProblems({ 422: ['validation_error'] })
   async metrics(
     @CurrentPrincipal() principal: Principal,
     @Param('id', ID) id: string,
@@ -51,7 +44,6 @@ export class InsightController {
   @ApiOperation({ operationId: 'getEnvironmentLogs', summary: 'The last lines, or with `after` the first behind it' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: LogsDto })
-  @ApiProblems({ 422: ['validation_error'], 503: ['unavailable'] })
   async logs(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string, @Query() query: LogsQuery): Promise<LogsDto> {
     const { lines = 100, since, after = null } = query;
     const entries = await this.insight.logs(principal, id, { lines, since: since === undefined ? null : new Date(since), after });
@@ -64,7 +56,6 @@ export class InsightController {
   @ApiOperation({ operationId: 'getEnvironmentHistory', summary: 'What happened to it, newest first' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: [HistoryDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async events(
     @CurrentPrincipal() principal: Principal,
     @Param('id', ID) id: string,
@@ -87,7 +78,7 @@ export class InsightController {
   @AnyCredential()
   @ApiOperation({ operationId: 'createTicket', summary: 'A single-use credential for one socket' })
   @ApiCreatedResponse({ type: TicketDto })
-  @ApiProblems({ 400: ['malformed_json'], 422: ['validation_error'] })
+  @ApiProblems({ 403: ['scope_missing'], 404: ['not_found'] })
   async ticket(@CurrentPrincipal() principal: Principal, @Body() dto: TicketRequestDto): Promise<TicketDto> {
     const { ticket, expiresIn } = await this.tickets.issue(principal, dto.purpose, dto.environment_id ?? null);
     return { ticket, expires_in: expiresIn };

@@ -8,11 +8,6 @@ import { OrphanDto, toOrphanDto } from './orphan.dto';
 import { OrphansService } from './orphans.service';
 
 @ApiTags('admin')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['forbidden', 'scope_missing'],
-  429: ['rate_limited'],
-})
 @Admin()
 @Controller('admin/orphans')
 export class OrphansController {
@@ -28,7 +23,6 @@ export class OrphansController {
     summary: 'What runtimes hold without a record, and records of which they hold nothing',
   })
   @ApiOkResponse({ type: [OrphanDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(@Query() page: PageQuery): Promise<Page<OrphanDto>> {
     return mapPage(await this.orphans.list(page.toRequest()), toOrphanDto);
   }
@@ -38,7 +32,7 @@ export class OrphansController {
   @ApiOperation({ operationId: 'removeOrphan', summary: 'Removes what a runtime holds of it, its data too, now' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiNoContentResponse()
-  @ApiProblems({ 400: ['invalid_state'], 404: ['not_found'], 503: ['unavailable'] })
+  @ApiProblems({ 400: ['invalid_state'] })
   remove(
     @CurrentPrincipal() administrator: Principal,
     @Req() request: Request,

@@ -12,6 +12,8 @@ import { contextOf } from './request-context';
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,128}$/;
 const EXEMPT = /^\/api\/v1\/(auth\/|tickets\/?$|users\/me\/password\/?$|environments\/[^/]+\/terminal-ticket\/?$)/i;
+/** Does `Idempotency-Key` mean nothing to a POST of this path? */
+export const isExemptFromIdempotency = (path: string): boolean => EXEMPT.test(path);
 const WAIT_MS = 10_000;
 const LOOK_EVERY_MS = 50;
 
@@ -28,7 +30,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<Request & { principal?: Principal }>();
     const key = request.headers['idempotency-key'];
-    if (request.method !== 'POST' || key === undefined || !request.principal || EXEMPT.test(request.path)) return next.handle();
+    if (request.method !== 'POST' || key === undefined || !request.principal || isExemptFromIdempotency(request.path))
+      return next.handle();
     if (typeof key !== 'string' || !VISIBLE_ASCII.test(key)) {
       throw DomainError.invalid({
         field: 'Idempotency-Key',

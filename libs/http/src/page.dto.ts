@@ -1,13 +1,6 @@
 import { decodeCursor, encodeCursor, type Page, type PageRequest } from '@devpocket/kernel';
-import {
-  applyDecorators,
-  type CallHandler,
-  type ExecutionContext,
-  Injectable,
-  type NestInterceptor,
-  UseInterceptors,
-} from '@nestjs/common';
-import { ApiExtension, ApiPropertyOptional } from '@nestjs/swagger';
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor, UseInterceptors } from '@nestjs/common';
+import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
 import { type Request, type Response } from 'express';
@@ -27,7 +20,7 @@ export class PageQuery {
   @IsInt({ message: 'limit must be a whole number from 1 to 100' })
   limit?: number;
 
-  @ApiPropertyOptional({ type: 'string', description: 'Where the page before ended; from its `Link` header' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 128, description: 'Where the page before ended; from its `Link` header' })
   @IsOptional()
   @MaxLength(128)
   @IsString()
@@ -63,9 +56,5 @@ export class PageInterceptor implements NestInterceptor<Page<unknown>, readonly 
   }
 }
 
-/** The extension that marks a paged operation in the OpenAPI document; the edge adds its answer's headers there. */
-export const PAGED_EXTENSION = 'x-paged';
-
 /** Marks a route that returns a `Page`. */
-export const Paged = (): MethodDecorator =>
-  applyDecorators(UseInterceptors(PageInterceptor), ApiExtension(PAGED_EXTENSION, true));
+export const Paged = (): MethodDecorator => UseInterceptors(PageInterceptor);

@@ -1,6 +1,6 @@
-import { applyDecorators } from '@nestjs/common';
-import { ApiExtraModels, ApiProperty, ApiPropertyOptional, ApiResponse, getSchemaPath } from '@nestjs/swagger';
-import { STATUS_CODES } from 'node:http';
+import { SetMetadata } from '@nestjs/common';
+import { type Reflector } from '@nestjs/core';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 
 export class FieldErrorDto {
   @ApiProperty({ type: 'string', description: 'Dotted path of the field' })
@@ -40,23 +40,22 @@ export class ProblemDto {
   retry_after?: number;
 }
 
-/** Documents an operation's errors: `@ApiProblems({ 400: ['name_taken'], 404: ['not_found'] })`. */
-export function ApiProblems(codes: Readonly<Record<number, readonly string[]>>): MethodDecorator & ClassDecorator {
-  const answers = Object.entries(codes).map(([status, names]) =>
-    ApiResponse({
-      status: Number(status),
-      description: `${STATUS_CODES[status] ?? ''}: ${names.join(', ')}`,
-      content: {
-        'application/problem+json': {
-          schema: {
-            allOf: [
-              { $ref: getSchemaPath(ProblemDto) },
-              { type: 'object', properties: { code: { type: 'string', enum: [...names] } } },
-            ],
-          },
-        },
-      },
-    }),
-  );
-  return applyDecorators(ApiExtraModels(ProblemDto), ...answers);
+/** Codes by status, e.g. `{ 400: ['name_taken'] }`. */
+export type Problems = Readonly<Record<number, readonly string[]>>;
+
+const KEY = 'http:problems';
+
+/**
+ * What a route answers of its own: `@ApiProblems({ 400: ['name_taken'] })`. What its guards, pipes and interceptors answer is
+ * known already (`problemsOf`).
+ */
+export const ApiProblems = (problems: Problems): MethodDecorator & ClassDecorator => SetMetadata(KEY, problems);
+
+/** The controller's and the handler's together. */
+export function problemsGivenTo(reflector: Reflector, ...targets: Parameters<Reflector['get']>[1][]): Problems {
+  const all: Record<number, readonly string[]> = {};
+  for (const given of reflector.getAll<(Problems | undefined)[]>(KEY, targets)) {
+    for (const [status, codes] of Object.entries(given ?? {})) all[Number(status)] = [...(all[Number(status)] ?? []), ...codes];
+  }
+  return all;
 }

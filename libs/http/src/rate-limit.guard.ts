@@ -34,6 +34,10 @@ type Limit = 'auth' | 'exempt';
 /** `auth`: the tight limit per address and per account on top of the general one. `exempt`: only failures count (health, metrics). */
 export const RateLimit = (limit: Limit): MethodDecorator & ClassDecorator => SetMetadata(KEY, limit);
 
+export function isExemptFromLimits(reflector: Reflector, ...targets: Parameters<Reflector['get']>[1][]): boolean {
+  return reflector.getAllAndOverride<Limit | undefined>(KEY, targets) === 'exempt';
+}
+
 /** By what is called, however its path was written. */
 function nameOf(context: ExecutionContext): string {
   return `${context.getClass().name}.${context.getHandler().name}`;

@@ -1,10 +1,19 @@
 import { PageQuery } from '@devpocket/http';
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, IntersectionType, OmitType, PartialType, PickType } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 import { type Template, TEMPLATE_STATUSES, type TemplateStatus } from './template';
 
+export const TEMPLATE_NAME = '^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$';
+const QUANTITY = '^\\d+(\\.\\d+)?(m|[kMGTPE]|[KMGTPE]i)?$';
+const listOf = (maxItems: number, maxLength: number) => ({
+  type: 'array' as const,
+  items: { type: 'string' as const, minLength: 1, maxLength },
+  maxItems,
+  default: [],
+});
+
 export class TemplateQuery extends PageQuery {
-  @ApiPropertyOptional({ type: 'string' })
+  @ApiPropertyOptional({ type: 'string', maxLength: 50 })
   @IsOptional()
   @MaxLength(50)
   @IsString()
@@ -17,13 +26,13 @@ export class TemplateQuery extends PageQuery {
 }
 
 export class ResourcesDto {
-  @ApiProperty({ type: 'string', description: 'A Kubernetes quantity, as the next two', example: '500m' })
+  @ApiProperty({ type: 'string', pattern: QUANTITY, description: 'A Kubernetes quantity, as the next two', example: '500m' })
   cpu!: string;
 
-  @ApiProperty({ type: 'string', example: '1Gi' })
+  @ApiProperty({ type: 'string', pattern: QUANTITY, example: '1Gi' })
   memory!: string;
 
-  @ApiProperty({ type: 'string', example: '5Gi' })
+  @ApiProperty({ type: 'string', pattern: QUANTITY, example: '5Gi' })
   storage!: string;
 }
 
@@ -67,7 +76,7 @@ export class TemplateDto {
 
 /** What a template says. */
 export class TemplateDefinitionDto {
-  @ApiProperty({ type: 'string', pattern: '^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$' })
+  @ApiProperty({ type: 'string', pattern: TEMPLATE_NAME })
   name!: string;
   @ApiProperty({ type: 'string', minLength: 1, maxLength: 100 })
   display_name!: string;
@@ -75,7 +84,7 @@ export class TemplateDefinitionDto {
   description?: string;
   @ApiProperty({ type: 'string', minLength: 1, maxLength: 50 })
   category!: string;
-  @ApiPropertyOptional({ type: [String], maxItems: 20, default: [] })
+  @ApiPropertyOptional(listOf(20, 50))
   tags?: string[];
   @ApiProperty({ type: 'string', nullable: true, minLength: 1, maxLength: 500, description: 'null for `custom` alone' })
   image!: string | null;
@@ -85,7 +94,7 @@ export class TemplateDefinitionDto {
   default_resources!: ResourcesDto;
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, default: {} })
   environment_variables?: Record<string, string>;
-  @ApiPropertyOptional({ type: [String], maxItems: 50, default: [] })
+  @ApiPropertyOptional(listOf(50, 4096))
   startup_commands?: string[];
   @ApiPropertyOptional({ type: 'boolean', default: false, description: 'Nothing but /workspace and /tmp can be written to' })
   read_only_root?: boolean;
@@ -96,6 +105,12 @@ export class TemplateDefinitionDto {
   @ApiPropertyOptional({ type: 'string', format: 'uri', nullable: true, default: null })
   documentation_url?: string | null;
 }
+
+/** The name is that of the path, and may be left out. */
+export class TemplateChangeDto extends IntersectionType(
+  OmitType(TemplateDefinitionDto, ['name']),
+  PartialType(PickType(TemplateDefinitionDto, ['name'])),
+) {}
 
 export function toTemplateDto(template: Template): TemplateDto {
   return {

@@ -11,23 +11,18 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
-import { TemplateDefinitionDto, TemplateDto, TemplateQuery, toTemplateDto } from './template.dto';
+import {
+  TEMPLATE_NAME,
+  TemplateChangeDto,
+  TemplateDefinitionDto,
+  TemplateDto,
+  TemplateQuery,
+  toTemplateDto,
+} from './template.dto';
 import { parseTemplate } from './template-file';
 import { TemplatesService } from './templates.service';
 
-const BODY_FAULTS = {
-  400: ['malformed_json'],
-  413: ['body_too_large'],
-  415: ['unsupported_media_type'],
-  422: ['validation_error'],
-};
-
 @ApiTags('templates')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['scope_missing'],
-  429: ['rate_limited'],
-})
 @NeedsScope('env:read')
 @Etag()
 @Controller('templates')
@@ -38,7 +33,6 @@ export class TemplatesController {
   @Paged()
   @ApiOperation({ operationId: 'listTemplates', summary: 'What environments can be made from' })
   @ApiOkResponse({ type: [TemplateDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(@Query() query: TemplateQuery): Promise<Page<TemplateDto>> {
     const { category, status } = query;
     const filter = { ...(category === undefined ? {} : { category }), ...(status === undefined ? {} : { status }) };
@@ -47,9 +41,8 @@ export class TemplatesController {
 
   @Get(':name')
   @ApiOperation({ operationId: 'getTemplate', summary: 'One template' })
-  @ApiParam({ name: 'name', type: 'string' })
+  @ApiParam({ name: 'name', schema: { type: 'string', pattern: TEMPLATE_NAME } })
   @ApiOkResponse({ type: TemplateDto })
-  @ApiProblems({ 404: ['not_found'] })
   async get(@Param('name') name: string): Promise<TemplateDto> {
     return toTemplateDto(await this.templates.get(name));
   }
@@ -59,13 +52,7 @@ export class TemplatesController {
   @ApiOperation({ operationId: 'createTemplate', summary: 'A new template' })
   @ApiBody({ type: TemplateDefinitionDto })
   @ApiCreatedResponse({ type: TemplateDto })
-  @ApiProblems({
-    ...BODY_FAULTS,
-    400: ['malformed_json', 'name_taken'],
-    403: ['forbidden', 'scope_missing'],
-    409: ['idempotency_in_progress'],
-    422: ['validation_error', 'idempotency_mismatch'],
-  })
+  @ApiProblems({ 400: ['name_taken'] })
   async create(@Body() body: object): Promise<TemplateDto> {
     return toTemplateDto(await this.templates.create(parseTemplate(body)));
   }
@@ -73,10 +60,9 @@ export class TemplatesController {
   @Put(':name')
   @Admin()
   @ApiOperation({ operationId: 'changeTemplate', summary: 'A new version; environments keep the one that they were made from' })
-  @ApiParam({ name: 'name', type: 'string' })
-  @ApiBody({ type: TemplateDefinitionDto })
+  @ApiParam({ name: 'name', schema: { type: 'string', pattern: TEMPLATE_NAME } })
+  @ApiBody({ type: TemplateChangeDto })
   @ApiOkResponse({ type: TemplateDto })
-  @ApiProblems({ ...BODY_FAULTS, 403: ['forbidden', 'scope_missing'], 404: ['not_found'] })
   async change(@Param('name') name: string, @Body() body: object): Promise<TemplateDto> {
     const definition = parseTemplate({ name, ...body });
     if (definition.name !== name)
@@ -88,9 +74,8 @@ export class TemplatesController {
   @Admin()
   @HttpCode(204)
   @ApiOperation({ operationId: 'deprecateTemplate', summary: 'Offers it no more; environments made from it go on' })
-  @ApiParam({ name: 'name', type: 'string' })
+  @ApiParam({ name: 'name', schema: { type: 'string', pattern: TEMPLATE_NAME } })
   @ApiNoContentResponse()
-  @ApiProblems({ 403: ['forbidden', 'scope_missing'], 404: ['not_found'] })
   deprecate(@Param('name') name: string): Promise<void> {
     return this.templates.deprecate(name);
   }

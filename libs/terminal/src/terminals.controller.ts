@@ -1,6 +1,6 @@
 import { CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
 import { EnvironmentsService } from '@devpocket/environments';
-import { ApiProblems, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
 import { type Page, pageOf } from '@devpocket/kernel';
 import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
@@ -8,13 +8,6 @@ import { TerminalDto, toTerminalDto } from './terminal.dto';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 @ApiTags('terminals')
-@ApiProblems({
-  401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'],
-  403: ['scope_missing'],
-  404: ['not_found'],
-  429: ['rate_limited'],
-  503: ['unavailable'],
-})
 @NeedsScope('terminal')
 @Controller('environments/:id/terminals')
 export class TerminalsController {
@@ -28,7 +21,6 @@ export class TerminalsController {
   @ApiOperation({ operationId: 'listTerminals', summary: 'The shells of an environment, newest first' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: [TerminalDto] })
-  @ApiProblems({ 422: ['validation_error'] })
   async list(
     @CurrentPrincipal() principal: Principal,
     @Param('id', new IdPipe('Environment')) id: string,

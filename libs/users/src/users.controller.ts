@@ -1,5 +1,5 @@
 import { Admin, CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
-import { ApiProblems, Etag, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { Etag, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
 import { type Page } from '@devpocket/kernel';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
@@ -8,7 +8,6 @@ import { AllowanceDto, toAllowanceDto, toUserDto, UserDto } from './user.dto';
 import { UsersService } from './users.service';
 
 @ApiTags('users')
-@ApiProblems({ 401: ['token_missing', 'token_invalid', 'token_expired', 'session_revoked'], 429: ['rate_limited'] })
 @Controller('users')
 export class UsersController {
   constructor(
@@ -20,7 +19,6 @@ export class UsersController {
   @Etag()
   @ApiOperation({ operationId: 'getOwnUser', summary: 'The caller (the same as GET /auth/me)' })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems({ 403: ['forbidden'] })
   async me(@CurrentPrincipal() { userId }: Principal): Promise<UserDto> {
     return toUserDto(await this.users.get(userId));
   }
@@ -29,7 +27,6 @@ export class UsersController {
   @NeedsScope('env:read')
   @ApiOperation({ operationId: 'getAllowance', summary: 'Every limit of the caller, and what is still possible' })
   @ApiOkResponse({ type: AllowanceDto })
-  @ApiProblems({ 403: ['scope_missing'] })
   async allowance(@CurrentPrincipal() principal: Principal): Promise<AllowanceDto> {
     return toAllowanceDto(await this.allowances.allowanceOf(principal));
   }
@@ -40,7 +37,6 @@ export class UsersController {
   @Etag()
   @ApiOperation({ operationId: 'listUsers', summary: 'Every account, newest first' })
   @ApiOkResponse({ type: [UserDto] })
-  @ApiProblems({ 403: ['forbidden', 'scope_missing'], 422: ['validation_error'] })
   async list(@Query() page: PageQuery): Promise<Page<UserDto>> {
     return mapPage(await this.users.list(page.toRequest()), toUserDto);
   }
@@ -51,7 +47,6 @@ export class UsersController {
   @ApiOperation({ operationId: 'getUser', summary: 'One account' })
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems({ 403: ['forbidden', 'scope_missing'], 404: ['not_found'] })
   async get(@Param('id', new IdPipe('User')) id: string): Promise<UserDto> {
     return toUserDto(await this.users.get(id));
   }
