@@ -5,7 +5,7 @@ import { getConnectionToken } from '@nestjs/mongoose';
 import { FakeClusterInspector, FakeDriver, kubeConfig } from '@testing/runtime';
 import { type Connection } from 'mongoose';
 import { type Answer, eventually, type Operation, operationsOf, PASSWORD, TestApi, type TestUser, withMember } from '../testing';
-import { openApiDocument } from './http-edge';
+import { openApiDocument } from './documents/open-api';
 
 /** Good values of members, whatever the call: so that the hostile one is what the answer is about. */
 const GOOD: Readonly<Record<string, unknown>> = {

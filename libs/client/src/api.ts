@@ -259,6 +259,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/google": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A session for a Google ID token; the first one makes the account */
+        post: operations["googleSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/google/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Joins a Google identity to the account, whose address is told of it */
+        post: operations["linkGoogle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/google/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends a browser to Google; the app keeps the verifier of its challenge */
+        get: operations["beginGoogleSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/google/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where Google sends the browser back to, and it goes on to the app */
+        get: operations["finishGoogleSignIn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/google/exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A session for the code that a browser brought, once */
+        post: operations["exchangeGoogleCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/api-keys": {
         parameters: {
             query?: never;
@@ -605,6 +690,26 @@ export interface paths {
         put?: never;
         /** A single-use credential for one socket */
         post: operations["createTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to the environments of the caller, as server-sent events
+         * @description `id:` is the cursor, `event:` the type, `data:` one JSON object. `Last-Event-ID` (or `after`) goes on behind it; what is older than 24 h or 1000 events is answered with `sync.reset` and its `reason`. Without a cursor only what is new. A comment comes every 15 s. The stream ends with its credential.
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1194,6 +1299,29 @@ export interface components {
             /** Format: email */
             email: string;
         };
+        GoogleExchange: {
+            /** @description From the address that the browser ended at */
+            code: string;
+            /** @description Whose challenge the sign-in began with (RFC 7636 §4.1) */
+            code_verifier: string;
+        };
+        GoogleLink: {
+            /** @description An ID token (a JWT) for this server’s client id */
+            token: string;
+            /** @description What the token was asked for with, where the app made a nonce; it must be the token’s */
+            nonce?: string;
+            /**
+             * Format: password
+             * @description Left out of an account that has none: a Google sign-in less than 5 minutes old takes its place
+             */
+            current_password?: string;
+        };
+        GoogleToken: {
+            /** @description An ID token (a JWT) for this server’s client id */
+            token: string;
+            /** @description What the token was asked for with, where the app made a nonce; it must be the token’s */
+            nonce?: string;
+        };
         Health: {
             /** @enum {string} */
             status: "healthy";
@@ -1413,10 +1541,6 @@ export interface components {
             full_name?: string | null;
             /** @enum {string|null} */
             preferred_region?: "us-east" | "us-west" | "eu-central" | "asia-pacific" | null;
-        };
-        RemoveAccount: {
-            /** Format: password */
-            password: string;
         };
         ResetPassword: {
             /** @description The code of the mail */
@@ -1696,6 +1820,38 @@ export interface components {
                     status?: 403;
                     /** @enum {string} */
                     code?: "forbidden";
+                };
+            };
+        };
+        /** @description Unauthorized: google_code_invalid */
+        GoogleCodeInvalid401: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {string} */
+                    code?: "google_code_invalid";
+                };
+            };
+        };
+        /** @description Unauthorized: google_token_invalid */
+        GoogleTokenInvalid401: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {string} */
+                    code?: "google_token_invalid";
                 };
             };
         };
@@ -2699,6 +2855,347 @@ export interface operations {
             503: components["responses"]["Unavailable503"];
         };
     };
+    googleSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "mt_0a1b2c3d4e5f",
+                 *       "nonce": "text"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GoogleToken"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI2NmIxIn0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_1f2e3d4c5b6a",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 1800
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description Bad Request: google_link_required, malformed_json */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 400;
+                        /** @enum {string} */
+                        code?: "google_link_required" | "malformed_json";
+                    };
+                };
+            };
+            401: components["responses"]["GoogleTokenInvalid401"];
+            403: components["responses"]["RegistrationClosed403"];
+            413: components["responses"]["BodyTooLarge413"];
+            415: components["responses"]["UnsupportedMediaType415"];
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            /** @description Service Unavailable: google_not_configured, unavailable */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "google_not_configured" | "unavailable";
+                    };
+                };
+            };
+        };
+    };
+    linkGoogle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "mt_0a1b2c3d4e5f",
+                 *       "nonce": "text",
+                 *       "current_password": "Correct-horse-1"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GoogleLink"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "message": "Done"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description Bad Request: google_identity_taken, malformed_json */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 400;
+                        /** @enum {string} */
+                        code?: "google_identity_taken" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Unauthorized: google_token_invalid, session_revoked, token_expired, token_invalid, token_missing */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {string} */
+                        code?: "google_token_invalid" | "session_revoked" | "token_expired" | "token_invalid" | "token_missing";
+                    };
+                };
+            };
+            /** @description Forbidden: account_locked, forbidden, google_sign_in_needed, wrong_password */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 403;
+                        /** @enum {string} */
+                        code?: "account_locked" | "forbidden" | "google_sign_in_needed" | "wrong_password";
+                    };
+                };
+            };
+            413: components["responses"]["BodyTooLarge413"];
+            415: components["responses"]["UnsupportedMediaType415"];
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            /** @description Service Unavailable: google_not_configured, unavailable */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "google_not_configured" | "unavailable";
+                    };
+                };
+            };
+        };
+    };
+    beginGoogleSignIn: {
+        parameters: {
+            query: {
+                code_challenge_method?: "S256";
+                /** @description SHA-256 of the verifier as base64url (RFC 7636 §4.2) */
+                code_challenge: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To Google */
+            302: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            /** @description Service Unavailable: google_not_configured, unavailable */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "google_not_configured" | "unavailable";
+                    };
+                };
+            };
+        };
+    };
+    finishGoogleSignIn: {
+        parameters: {
+            query?: {
+                error?: string;
+                state?: string;
+                code?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To `GOOGLE_SUCCESS_REDIRECT` with `code`, good for a minute, or with `error`: `access_denied`, `google_state_invalid`, `google_token_invalid`, `google_link_required`, `registration_closed`, `rate_limited` or `unavailable` */
+            302: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            /** @description Service Unavailable: google_not_configured, unavailable */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "google_not_configured" | "unavailable";
+                    };
+                };
+            };
+        };
+    };
+    exchangeGoogleCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "required",
+                 *       "code_verifier": "text"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GoogleExchange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI2NmIxIn0.c2lnbmF0dXJl",
+                     *       "refresh_token": "rt_1f2e3d4c5b6a",
+                     *       "token_type": "bearer",
+                     *       "expires_in": 1800
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            400: components["responses"]["MalformedJson400"];
+            401: components["responses"]["GoogleCodeInvalid401"];
+            413: components["responses"]["BodyTooLarge413"];
+            415: components["responses"]["UnsupportedMediaType415"];
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            /** @description Service Unavailable: google_not_configured, unavailable */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "google_not_configured" | "unavailable";
+                    };
+                };
+            };
+        };
+    };
     listApiKeys: {
         parameters: {
             query?: {
@@ -3017,16 +3514,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "password": "Correct-horse-1"
-                 *     }
-                 */
-                "application/json": components["schemas"]["RemoveAccount"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Accepted */
             202: {
@@ -3048,7 +3536,7 @@ export interface operations {
             };
             400: components["responses"]["MalformedJson400"];
             401: components["responses"]["Unauthenticated"];
-            /** @description Forbidden: account_locked, forbidden, wrong_password */
+            /** @description Forbidden: account_locked, forbidden, google_sign_in_needed, wrong_password */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3059,7 +3547,7 @@ export interface operations {
                         /** @constant */
                         status?: 403;
                         /** @enum {string} */
-                        code?: "account_locked" | "forbidden" | "wrong_password";
+                        code?: "account_locked" | "forbidden" | "google_sign_in_needed" | "wrong_password";
                     };
                 };
             };
@@ -5246,6 +5734,60 @@ export interface operations {
             404: components["responses"]["NotFound404"];
             413: components["responses"]["BodyTooLarge413"];
             415: components["responses"]["UnsupportedMediaType415"];
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            503: components["responses"]["Unavailable503"];
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description The id of the last event that was read; `Last-Event-ID` counts before it */
+                after?: string;
+                /** @description Instead of `Authorization`: of `POST /tickets` with purpose `events` */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The id of the last event that was read */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example text */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized: session_revoked, ticket_invalid, token_expired, token_invalid, token_missing */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {string} */
+                        code?: "session_revoked" | "ticket_invalid" | "token_expired" | "token_invalid" | "token_missing";
+                    };
+                };
+            };
+            403: components["responses"]["ScopeMissing403"];
             422: components["responses"]["ValidationError422"];
             429: components["responses"]["RateLimited429"];
             500: components["responses"]["Internal500"];
