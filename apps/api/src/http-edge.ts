@@ -58,9 +58,9 @@ export function dressHttpEdge(app: NestExpressApplication): void {
     else next();
   });
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {
-      jsonDocumentUrl: 'openapi.json',
-      yamlDocumentUrl: 'openapi.yaml',
-    });
+    jsonDocumentUrl: 'openapi.json',
+    yamlDocumentUrl: 'openapi.yaml',
+  });
 }
 
 /** Where the routes are; the documents of an app need no more of its edge. */

@@ -1,7 +1,7 @@
 import { isRecord, TerminalClient } from '@devpocket/client';
 import { createHash } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { eventually, localDrivers, TestApi, type TestUser } from '../testing';
+import { eventually, localDrivers, TestApi, type TestUser, witnessedSocket } from '../testing';
 
 const CUTS = 50;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -76,6 +76,7 @@ describe('a terminal whose connection is cut 50 times at random', () => {
       await new Promise<void>((resolve, reject) => {
         const terminal = new TerminalClient({
           url,
+          openSocket: witnessedSocket,
           environmentId,
           token: () => Promise.resolve(user.token),
           cols: 200,

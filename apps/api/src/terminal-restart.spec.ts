@@ -1,5 +1,5 @@
 import { isRecord, TerminalClient } from '@devpocket/client';
-import { eventually, localDrivers, TestApi, type TestUser } from '../testing';
+import { eventually, localDrivers, TestApi, type TestUser, witnessedSocket } from '../testing';
 
 describe('a terminal on real shells', () => {
   const api = new TestApi(localDrivers);
@@ -26,8 +26,7 @@ describe('a terminal on real shells', () => {
     terminal = new TerminalClient({
       // The address is asked for again at each connection: a restarted server listens on another port.
       url: 'http://server',
-      openSocket: (url, protocols) =>
-        new WebSocket(url.replace('ws://server', api.url.replace('http', 'ws')), protocols) as never,
+      openSocket: (url, protocols) => witnessedSocket(url.replace('ws://server', api.url.replace('http', 'ws')), protocols),
       environmentId,
       token: () => Promise.resolve(user.token),
       cols: 80,

@@ -1,7 +1,6 @@
 import { type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020';
-import addFormats from 'ajv-formats';
 import { closed, isObject, type Json, withoutReferences } from '../src/documents/json-schema';
+import { ajv } from './json-schemas';
 
 /** A call and its answer, as they went over the network. */
 export interface Exchange {
@@ -36,7 +35,6 @@ export interface Verdict {
 export class AnswerCheck {
   private readonly operations: readonly Operation[];
   private readonly validators = new Map<string, ValidateFunction>();
-  private readonly ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: false }));
 
   constructor(private readonly document: Json) {
     this.operations = operationsOf(withoutReferences(document, document.paths) as Json);
@@ -116,9 +114,9 @@ export class AnswerCheck {
 
   /** @param name of the schema, which is compiled once */
   private valid(name: string, schema: unknown, value: unknown): string[] {
-    const validate = this.validators.get(name) ?? this.ajv.compile(schema as object);
+    const validate = this.validators.get(name) ?? ajv.compile(schema as object);
     this.validators.set(name, validate);
-    return validate(value) ? [] : [`${name}: ${this.ajv.errorsText(validate.errors)} in ${JSON.stringify(value)?.slice(0, 500)}`];
+    return validate(value) ? [] : [`${name}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)?.slice(0, 500)}`];
   }
 }
 

@@ -1,4 +1,7 @@
+import { type Socket } from '@devpocket/client';
 import { type ClientOptions, WebSocket } from 'ws';
+import { MessageCheck } from './message-check';
+import { complain, record } from './witness';
 
 /** A socket and what came over it. */
 export interface Talk {
@@ -11,6 +14,7 @@ export interface Talk {
 /** @param url of the server, as `http://…` */
 export function talk(url: string, path: string, protocols: string[] = [], options: ClientOptions = {}): Talk {
   const socket = new WebSocket(`${url.replace('http', 'ws')}${path}`, protocols, options);
+  witnessed(socket, path);
   const messages: Record<string, unknown>[] = [];
   socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
   socket.on('error', () => undefined);
@@ -22,4 +26,25 @@ export function talk(url: string, path: string, protocols: string[] = [], option
     });
   });
   return { socket, messages, over };
+}
+
+/** Every message of a socket is judged by the AsyncAPI document. */
+export function witnessed(socket: WebSocket, path: string): void {
+  const check = MessageCheck.of(path, complain, record);
+  if (!check) return;
+  socket.on('message', (data: Buffer, isBinary: boolean) => check.received(data, isBinary));
+  const send = socket.send.bind(socket) as (data: unknown, ...rest: unknown[]) => void;
+  Object.assign(socket, {
+    send: (data: unknown, ...rest: unknown[]) => {
+      check.sent(data);
+      send(data, ...rest);
+    },
+  });
+}
+
+/** A terminal client's socket whose messages are judged. */
+export function witnessedSocket(url: string, protocols: string[]): Socket {
+  const socket = new WebSocket(url, protocols);
+  witnessed(socket, new URL(url).pathname + new URL(url).search);
+  return socket as unknown as Socket;
 }

@@ -34,7 +34,7 @@ export function watchedFetch(document: object): typeof fetch {
     const sent = asked ? await asked.clone().text() : textOf(init?.body);
     const response = await fetch(input, init);
     if (response.headers.get('content-type')?.startsWith('text/event-stream')) return response;
-    const { pathname, search } = new URL(asked?.url ?? String(input));
+    const { pathname, search } = new URL(asked ? asked.url : (input as string | URL));
     const text = await response.clone().text();
     const { operation, faults: found } = check.judge({
       method: asked?.method ?? init?.method ?? 'GET',

@@ -46,7 +46,6 @@ class Things {
 }
 
 function factsOf(name: 'health' | 'list' | 'change' | 'ticket' | 'plain', path = '/api/v1/things'): OperationFacts {
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- read for its metadata, never called
   return operationFacts(new Reflector(), Things.prototype[name], Things, path);
 }
 

@@ -1,15 +1,13 @@
 import { type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020';
-import addFormats from 'ajv-formats';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { ajv } from '../../testing';
 import { asyncApiDocument, CHANNELS } from './async-api';
 import { exportedDocuments } from './documents';
 import { closed, isObject, type Json, resolve, withoutReferences } from './json-schema';
 import { schemaOf } from './messages';
 
-const ajv = addFormats.default(new Ajv2020({ strict: false }));
 /** Many operations have the same schemas. */
 const compiled = new Map<string, ValidateFunction>();
 
