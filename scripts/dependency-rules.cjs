@@ -17,7 +17,7 @@ const doors = {
   'runtime-kubernetes': ['kernel', 'config', 'runtime', 'pty-holder', 'container-runtime'],
   'runtime-docker': ['kernel', 'config', 'runtime', 'pty-holder', 'container-runtime'],
   users: feature,
-  templates: feature,
+  templates: [...feature, 'audit'],
   audit: feature,
   mail: feature,
   clusters: [...feature, 'runtime', 'audit'],

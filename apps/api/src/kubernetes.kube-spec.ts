@@ -140,7 +140,9 @@ default_resources: { cpu: 500m, memory: 64Mi, storage: 64Mi }
 startup_commands: ['echo of the startup >/tmp/first && cp /tmp/first .']
 read_only_root: true
 `;
-    await api.running.app.get(TemplatesService).load([{ name: 'sealed.yaml', text }]);
+    await api.running.app
+      .get(TemplatesService)
+      .load([{ name: 'sealed.yaml', text }], { userId: null, ip: null, requestId: null });
     const id = String((await ask('POST', '/environments', { name: 'sealed', template: 'sealed' })).id);
     expect(await reach(id, 'running')).toMatchObject({ status_reason: null });
     const shell = await shellOf(id);

@@ -45,7 +45,25 @@ describe('templates over HTTP', () => {
       body: { image: 'example.org/zig:2', tags: ['new'], version: 2 },
     });
     expect(await call('PUT', '/templates/zig', rest)).toMatchObject({ status: 200, body: { version: 2 } });
-    expect((await call('GET', `/environments/${id}`, undefined, user.token)).body).toMatchObject({ image: 'example.org/zig:1' });
+    const look = () => call('GET', `/environments/${id}`, undefined, user.token);
+    const patch = () => call('PATCH', `/environments/${id}`, { template_version: 'latest' }, user.token);
+    expect((await look()).body).toMatchObject({ image: 'example.org/zig:1', template_version: 1, outdated: true });
+    expect((await call('GET', '/environments', undefined, user.token)).body).toMatchObject([{ id, outdated: true }]);
+    expect((await call('GET', '/admin/environments')).body).toMatchObject([{ id, template_version: 1, outdated: true }]);
+
+    // A restart alone keeps the version that it was made from.
+    await call('POST', `/environments/${id}/restart`, undefined, user.token);
+    await eventually(async () => (await user.client.environment(id)).status === 'running');
+    expect((await look()).body).toMatchObject({ image: 'example.org/zig:1', outdated: true });
+
+    const moved = { image: 'example.org/zig:2', template_version: 2, outdated: false };
+    expect(await patch()).toMatchObject({ status: 200, body: { ...moved, restart_required: ['template_version'] } });
+    expect(await patch()).toMatchObject({ status: 200, body: { ...moved, restart_required: [] } });
+    expect((await look()).body).toMatchObject(moved);
+    expect(await call('PATCH', `/environments/${id}`, { template_version: 2 }, user.token)).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: 'template_version', code: 'invalid_template_version' }] },
+    });
 
     for (let count = 0; count < 2; count += 1) expect((await call('DELETE', '/templates/zig')).status).toBe(204);
     expect(await call('GET', '/templates/zig', undefined, user.token)).toMatchObject({
@@ -56,7 +74,17 @@ describe('templates over HTTP', () => {
       status: 422,
       body: { errors: [{ field: 'template', code: 'template_deprecated' }] },
     });
-    expect((await user.client.environment(id)).status).toBe('running');
+    expect(await look()).toMatchObject({ body: { status: 'running', outdated: false } });
+    expect(await patch()).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: 'template_version', code: 'template_deprecated' }] },
+    });
+    const trail = await call('GET', '/admin/audit?target=template:zig');
+    expect(trail.body).toMatchObject([
+      { action: 'template.deprecated', details: { version: 3 } },
+      { action: 'template.changed', details: { version: 2 } },
+      { action: 'template.created', actor: expect.stringMatching(/^[0-9a-f]{24}$/) as string, details: { version: 1 } },
+    ]);
   });
 
   it('keep each version once, however many are written at a time', async () => {
@@ -70,6 +98,9 @@ describe('templates over HTTP', () => {
   it.each([
     [{ name: 'Zig!' }, 'name'],
     [{ image: null }, 'image'],
+    [{ image: 'Zig!' }, 'image'],
+    [{ default_resources: { cpu: '0', memory: '1Gi', storage: '1Gi' } }, 'default_resources.cpu'],
+    [{ startup_commands: ['a\0'] }, 'startup_commands.0'],
     [{ default_resources: { cpu: '1x', memory: '1Gi', storage: '1Gi' } }, 'default_resources.cpu'],
     [{ startup_commands: [''] }, 'startup_commands.0'],
     [{ environment_variables: { '1A': 'b' } }, 'environment_variables.1A'],

@@ -33,14 +33,14 @@ class GivenModule {
 
 @Module({})
 class BackendModule {
-  static forRoot(settings: Settings, inspector: ClusterInspector | null): DynamicModule {
+  static forRoot(settings: Settings, inspector: ClusterInspector | null, migrate: boolean): DynamicModule {
     return {
       module: BackendModule,
       imports: [
         SettingsModule.forRoot(settings),
         GivenModule.forRoot(inspector),
         SharedStateModule,
-        DatabaseModule.forRoot({ join: true }),
+        DatabaseModule.forRoot({ join: true, migrate }),
         AccessModule,
         HttpModule,
         UsersModule,
@@ -63,20 +63,26 @@ export interface Services {
   readonly clusters: ClustersService;
   readonly measurements: ClusterHealthService;
   readonly keys: KeyRotationService;
+  readonly database: Connection;
 }
 
-/** Runs `work` beside the services without HTTP, on the database of a running server where there is one. */
+/**
+ * Runs `work` beside the services without HTTP, on the database of a running server where there is one.
+ * @param prepare whether migrations are done and indexes made first, as a server does at its start
+ */
 export async function withServices<T>(
   settings: Settings,
   inspector: ClusterInspector | null,
   work: (services: Services) => Promise<T>,
+  { prepare = true } = {},
 ): Promise<T> {
-  const app = await NestFactory.createApplicationContext(BackendModule.forRoot(settings, inspector), {
+  const app = await NestFactory.createApplicationContext(BackendModule.forRoot(settings, inspector, prepare), {
     logger: ['error'],
     abortOnError: false,
   });
   try {
-    await ensureIndexes(app.get<Connection>(getConnectionToken()));
+    const database = app.get<Connection>(getConnectionToken());
+    if (prepare) await ensureIndexes(database);
     return await work({
       users: app.get(UsersService),
       registration: app.get(RegistrationService),
@@ -87,6 +93,7 @@ export async function withServices<T>(
       clusters: app.get(ClustersService),
       measurements: app.get(ClusterHealthService),
       keys: app.get(KeyRotationService),
+      database,
     });
   } finally {
     await app.close();

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Backend } from './backend';
 import { CliSettings } from './cli-settings';
+import { CommandTree } from './command-tree';
 import { AttachCommand } from './commands/attach.command';
 import { AuditCommand } from './commands/audit.command';
 import { ClusterCommand } from './commands/cluster.command';
@@ -14,6 +15,7 @@ import { UserCommand } from './commands/user.command';
   providers: [
     CliSettings,
     Backend,
+    CommandTree,
     TryCommand,
     AttachCommand,
     ...TemplatesCommand.registerWithSubCommands(),

@@ -7,7 +7,13 @@ import mongoose from 'mongoose';
 import { Backend } from './backend';
 import { type Services, withServices } from './backend.module';
 import { CliSettings } from './cli-settings';
-import { ClusterAddCommand, ClusterCheckCommand, ClusterDrainCommand, ClusterListCommand } from './commands/cluster.command';
+import {
+  ClusterActivateCommand,
+  ClusterAddCommand,
+  ClusterCheckCommand,
+  ClusterDrainCommand,
+  ClusterListCommand,
+} from './commands/cluster.command';
 import { KeysRotateCommand } from './commands/keys.command';
 import { tell } from './user-error';
 
@@ -64,7 +70,7 @@ describe('the commands of clusters', () => {
   const list = async (): Promise<unknown> => {
     output = '';
     await new ClusterListCommand(backend()).run([], { json: true });
-    return JSON.parse(output) as unknown;
+    return (JSON.parse(output) as { readonly data: unknown }).data;
   };
 
   beforeAll(() => {
@@ -103,7 +109,10 @@ describe('the commands of clusters', () => {
   ])('add one from the environment, %s', async (_what, value) => {
     configure({ CLUSTER_NAME: 'from env', CLUSTER_REGION: 'us-west', CLUSTER_DEFAULT: 'true', CLUSTER_KUBECONFIG: value() });
     expect(await add([], { fromEnv: true, json: true })).toBe(0);
-    expect(JSON.parse(output)).toMatchObject({ name: 'from env', region: 'us-west', is_default: true, environments_count: 0 });
+    expect(JSON.parse(output)).toMatchObject({
+      ok: true,
+      data: { name: 'from env', region: 'us-west', is_default: true, environments_count: 0 },
+    });
     configure({});
   });
 
@@ -128,11 +137,22 @@ describe('the commands of clusters', () => {
   it('drain one, and check all', async () => {
     expect(await exit(new ClusterDrainCommand(backend()).run(['home'], {}))).toBe(0);
     expect(output).toBe('home takes no new environments; it has 0\n');
+    expect(await list()).toMatchObject([{ name: 'from env' }, { name: 'home', status: 'maintenance' }]);
+    output = '';
+    expect(await exit(new ClusterActivateCommand(backend()).run(['home'], {}))).toBe(0);
+    expect(output).toBe('home takes new environments\n');
+    expect(await list()).toMatchObject([{ name: 'from env' }, { name: 'home', status: 'active' }]);
     expect(await exit(new ClusterCheckCommand(backend()).run([], {}))).toBe(0);
     inspector.readings.set('home', new RuntimeError('refused', 'Unauthorized'));
     output = '';
     expect(await exit(new ClusterCheckCommand(backend()).run(['home'], {}))).toBe(5);
     expect(output).toContain('unhealthy: Unauthorized');
+    output = '';
+    const told = tell(await new ClusterCheckCommand(backend()).run(['home'], { json: true }).catch((error: unknown) => error));
+    expect([output, told]).toMatchObject([
+      '',
+      { exitCode: 5, error: { code: 'unavailable' }, data: [{ name: 'home', status: 'unhealthy' }] },
+    ]);
   });
 
   it('rotate the key, and say what could not be opened', async () => {
@@ -142,7 +162,7 @@ describe('the commands of clusters', () => {
     configure({ ENCRYPTION_KEY: NEW, ENCRYPTION_KEYS_OLD: OLD });
     output = '';
     expect(await exit(new KeysRotateCommand(backend()).run([], { json: true }))).toBe(0);
-    expect(JSON.parse(output)).toEqual({ renewed: ['from env', 'home'], current: [], unopened: [] });
+    expect(JSON.parse(output)).toEqual({ ok: true, data: { renewed: ['from env', 'home'], current: [], unopened: [] } });
     configure({ ENCRYPTION_KEY: NEW });
     inspector.readings.clear();
     expect(await exit(new ClusterCheckCommand(backend()).run([], {}))).toBe(0);

@@ -1,35 +1,43 @@
+import { packageVersion } from '@devpocket/config';
 import { CommandFactory } from 'nest-commander';
 import { CliModule } from './cli.module';
-import { tell } from './user-error';
+import { CommandTree, isCommandLineError } from './command-tree';
+import { print } from './output';
+import { EXIT, tell } from './user-error';
 
-const BAD_INPUT = 2;
+/** Known before the command line is read, for what cannot be read. */
+const json = process.argv.includes('--json');
 
 function fail(error: unknown): void {
+  if (isCommandLineError(error)) {
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.badInput;
+    if (json && error.exitCode !== 0) {
+      const message = error.message.replace(/^error: /, '');
+      print({ ok: false, data: null, error: { code: 'bad_input', message, exit_code: EXIT.badInput, errors: [] } });
+    }
+    return;
+  }
   const told = tell(error);
-  process.stderr.write(
-    told ? `${told.message}\n` : `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
-  process.exitCode = told?.exitCode ?? 70;
+  process.exitCode = told?.exitCode ?? EXIT.internal;
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!told || !json) process.stderr.write(`${told?.message ?? stack}\n`);
+  if (!json) return;
+  const internal = { code: 'internal', message: 'A fault of DevPocket itself', exit_code: EXIT.internal, errors: [] };
+  print({ ok: false, data: told?.data ?? null, error: told?.error ?? internal });
 }
 
 async function main(): Promise<void> {
   const app = await CommandFactory.createWithoutRunning(CliModule, {
     logger: false,
     cliName: 'devpocket',
+    version: packageVersion(),
     serviceErrorHandler: fail,
   });
+  app.get(CommandTree).makeStrict(json);
   await CommandFactory.runApplication(app);
   await app.close();
 }
 
-let ended = false;
-// Commander ends the process by itself, with 1, for a command line that it cannot read.
-process.on('exit', (code) => {
-  if (!ended && code === 1) process.exitCode = BAD_INPUT;
-});
 main()
   .catch(fail)
-  .finally(() => {
-    ended = true;
-    process.exit();
-  });
+  .finally(() => process.exit());

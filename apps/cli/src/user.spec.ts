@@ -26,6 +26,10 @@ class TestBackend extends Backend {
   }
 }
 
+function dataOf(line: string): Record<string, unknown>[] {
+  return (JSON.parse(line) as { readonly ok: true; readonly data: Record<string, unknown>[] }).data;
+}
+
 describe('the commands of accounts', () => {
   const folder = mkdtempSync(join(tmpdir(), 'devpocket-cli-'));
   const database = `test_cli_users_${process.pid}`;
@@ -71,7 +75,7 @@ describe('the commands of accounts', () => {
   };
   const list = async (): Promise<Record<string, unknown>[]> => {
     const { told } = await run(new UserListCommand(backend()).run([], { json: true }));
-    return JSON.parse(told) as Record<string, unknown>[];
+    return dataOf(told);
   };
   const signsIn = (name: string, password: string): Promise<boolean> =>
     backend().use(async ({ signIn }) =>
@@ -87,11 +91,11 @@ describe('the commands of accounts', () => {
     expect(made).toMatchObject({ code: 0, told: expect.stringMatching(/^Created ada /) as string });
     const first = passwordIn(made.told);
     expect(await signsIn('ada', first)).toBe(true);
-    expect(await run(new UserPromoteCommand(backend()).run(['ADA@example.com']))).toEqual({
+    expect(await run(new UserPromoteCommand(backend()).run(['ADA@example.com'], {}))).toEqual({
       code: 0,
       told: 'ada is an administrator\n',
     });
-    expect(await list()).toMatchObject([{ username: 'ada', role: 'admin', isActive: true }]);
+    expect(await list()).toMatchObject([{ username: 'ada', role: 'admin', is_active: true }]);
 
     expect(await run(new UserDeactivateCommand(backend()).run(['ada'], {}))).toEqual({ code: 0, told: 'ada is deactivated\n' });
     expect(await signsIn('ada', first)).toBe(false);
@@ -99,7 +103,7 @@ describe('the commands of accounts', () => {
       told: 'ada is active\n',
     });
 
-    const reset = await run(new UserResetPasswordCommand(backend(), settings()).run(['ada']));
+    const reset = await run(new UserResetPasswordCommand(backend(), settings()).run(['ada'], {}));
     const next = passwordIn(reset.told);
     expect([reset.code, next.length > 20, await signsIn('ada', first), await signsIn('ada', next)]).toEqual([
       0,
@@ -110,7 +114,7 @@ describe('the commands of accounts', () => {
 
     const [{ id } = {}] = await list();
     const trail = await run(new AuditListCommand(backend()).run([], { target: `user:${String(id)}`, json: true }));
-    const actions = (JSON.parse(trail.told) as Record<string, unknown>[]).map(({ action, actor }) => [action, actor]);
+    const actions = dataOf(trail.told).map(({ action, actor }) => [action, actor]);
     expect(actions).toEqual(
       expect.arrayContaining([
         ['user.password_set', null],
@@ -125,9 +129,9 @@ describe('the commands of accounts', () => {
 
   it('say what is wrong', async () => {
     for (const command of [
-      () => new UserPromoteCommand(backend()).run(['nobody']),
+      () => new UserPromoteCommand(backend()).run(['nobody'], {}),
       () => new UserDeactivateCommand(backend()).run(['nobody'], {}),
-      () => new UserResetPasswordCommand(backend(), settings()).run(['nobody']),
+      () => new UserResetPasswordCommand(backend(), settings()).run(['nobody'], {}),
     ])
       expect(await run(command())).toEqual({ code: 3, told: 'There is no account "nobody"' });
     const audit = new AuditListCommand(backend());

@@ -25,15 +25,18 @@ export class KeyRotationService {
     private readonly audit: AuditTrail,
   ) {}
 
-  async rotate(): Promise<Rotation> {
+  /** @param progress in secrets */
+  async rotate(progress?: (done: number, total: number) => void): Promise<Rotation> {
     const renewed: string[] = [];
     const current: string[] = [];
     const unopened: { name: string; problem: string }[] = [];
-    for (const { cluster } of await this.clusters.sealed()) {
+    const all = await this.clusters.sealed();
+    for (const [at, { cluster }] of all.entries()) {
       const { id, name } = cluster;
       const outcome = await this.renew(id);
       if (outcome instanceof DomainError) unopened.push({ name, problem: outcome.message });
       else if (outcome !== null) (outcome ? renewed : current).push(name);
+      progress?.(at + 1, all.length);
     }
     await this.audit.record({
       actor: null,

@@ -91,7 +91,7 @@ function kept(folder: string, name: string, valid: (text: string) => boolean): s
 }
 
 /** The version in package.json, three folders up both from `libs/config/src` and from `dist/libs/config/src`'s parent. */
-function packageVersion(): string {
+export function packageVersion(): string {
   for (const up of ['../../..', '../../../..']) {
     try {
       const file: unknown = JSON.parse(readFileSync(join(__dirname, up, 'package.json'), 'utf8'));

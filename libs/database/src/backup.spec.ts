@@ -1,4 +1,3 @@
-import { type DatabaseSettings } from '@devpocket/config';
 import { SystemClock } from '@devpocket/kernel';
 import fc from 'fast-check';
 import mongoose, { mongo } from 'mongoose';

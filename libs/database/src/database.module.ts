@@ -25,8 +25,11 @@ class DatabaseCloser implements OnApplicationShutdown {
 @Global()
 @Module({})
 export class DatabaseModule {
-  /** @param join see `openDatabase`: the command line joins the database of a running server */
-  static forRoot({ join = false } = {}): DynamicModule {
+  /**
+   * @param join see `openDatabase`: the command line joins the database of a running server
+   * @param migrate false: for whoever only looks
+   */
+  static forRoot({ join = false, migrate = true } = {}): DynamicModule {
     const handle: DynamicModule = {
       module: DatabaseHandleModule,
       global: true,
@@ -51,7 +54,7 @@ export class DatabaseModule {
             retryAttempts: 0,
             autoIndex: false,
             autoCreate: false,
-            connectionFactory: (connection: Connection) => migrated(connection, database, clock),
+            connectionFactory: (connection: Connection) => (migrate ? migrated(connection, database, clock) : connection),
             connectionErrorFactory: (error) =>
               database.kind !== 'mongodb' || error instanceof DomainError ? error : settingNamed(error),
           }),

@@ -37,6 +37,20 @@ export function withNews(
   };
 }
 
+/** What an environment keeps of its template. */
+export function originFields(
+  origin: Pick<Environment, 'template' | 'image' | 'defaultPort' | 'startupCommands' | 'readOnlyRoot' | 'templateVariables'>,
+) {
+  return {
+    template: origin.template,
+    image: origin.image,
+    default_port: origin.defaultPort,
+    startup_commands: [...origin.startupCommands],
+    read_only_root: origin.readOnlyRoot,
+    template_variables: origin.templateVariables,
+  };
+}
+
 export function fromRecord(record: EnvironmentRecord): Environment {
   return {
     id: record._id.toHexString(),

@@ -138,6 +138,16 @@ export class ChangeEnvironmentDto {
   @Max(100_000)
   @IsInt()
   auto_stop_minutes?: number | null;
+
+  @ApiPropertyOptional({
+    type: 'string',
+    enum: ['latest'],
+    description:
+      'Moves it to the version of its template that is offered now: image, variables and port; effective with a restart',
+  })
+  @ValidateIf(given)
+  @IsIn(['latest'], { message: 'template_version must be latest', context: { code: 'invalid_template_version' } })
+  template_version?: 'latest';
 }
 
 export class KeepAliveDto {
@@ -254,6 +264,10 @@ export class EnvironmentDto {
   description!: string | null;
   @ApiProperty({ type: 'string' })
   template!: string;
+  @ApiProperty({ type: 'integer', minimum: 1, description: 'Of the template that it is made from' })
+  template_version!: number;
+  @ApiProperty({ type: 'boolean', description: 'Is a later version of its template offered?' })
+  outdated!: boolean;
   @ApiProperty({ type: 'string', nullable: true })
   image!: string | null;
   @ApiProperty({ type: 'string', enum: STATUSES })
@@ -312,7 +326,7 @@ export class AdminEnvironmentDto extends OmitType(EnvironmentDto, ['environment_
 export class ChangedEnvironmentDto extends EnvironmentDto {
   @ApiProperty({
     type: [String],
-    enum: ['resources', 'environment_variables'],
+    enum: ['resources', 'environment_variables', 'template_version'],
     description: 'What takes effect only with a restart',
   })
   restart_required!: string[];

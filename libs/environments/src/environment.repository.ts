@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, type QueryFilter, Types, type UpdateQuery } from 'mongoose';
 import { type Environment, type Observed, type Shown, type Status, type UsageReading, type Wanted } from './environment';
-import { fromRecord, owned, placesGivenBack, toEnvironment, unchanged, withNews } from './environment-records';
+import { fromRecord, originFields, owned, placesGivenBack, toEnvironment, unchanged, withNews } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
 import { newsOf } from './news.policy';
 import { freePlace } from './place.policy';
@@ -52,6 +52,11 @@ export interface Edit {
   readonly environmentVariables?: Readonly<Record<string, string>>;
   readonly autoStopMinutes?: number | null;
   readonly planAutoStopMinutes?: number | null;
+  /** What a later version of its template says. */
+  readonly origin?: Pick<
+    Environment,
+    'template' | 'image' | 'defaultPort' | 'startupCommands' | 'readOnlyRoot' | 'templateVariables'
+  >;
 }
 
 export interface EnvironmentFilter {
@@ -175,14 +180,9 @@ export class EnvironmentRepository {
           user_id: new Types.ObjectId(fresh.userId),
           name: fresh.name,
           description: fresh.description,
-          template: fresh.template,
-          image: fresh.image,
-          default_port: fresh.defaultPort,
-          startup_commands: [...fresh.startupCommands],
-          read_only_root: fresh.readOnlyRoot,
+          ...originFields(fresh),
           resources: fresh.resources,
           limits: fresh.limits,
-          template_variables: fresh.templateVariables,
           environment_variables: fresh.environmentVariables,
           region: room ? room.region : fresh.region,
           runtime_kind: fresh.runtimeKind,
@@ -273,6 +273,7 @@ export class EnvironmentRepository {
       ...(edit.environmentVariables === undefined ? {} : { environment_variables: edit.environmentVariables }),
       ...(edit.autoStopMinutes === undefined ? {} : { auto_stop_minutes: edit.autoStopMinutes }),
       ...(edit.planAutoStopMinutes === undefined ? {} : { plan_auto_stop_minutes: edit.planAutoStopMinutes }),
+      ...(edit.origin === undefined ? {} : originFields(edit.origin)),
       updated_at: this.clock.now(),
     };
     const { cpu, memory, storage } = before.resources;

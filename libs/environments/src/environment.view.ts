@@ -6,14 +6,17 @@ import { type HistoryEntry, type MetricSample } from './history.repository';
 
 const time = (date: Date | null): string | null => date?.toISOString() ?? null;
 
-export function toEnvironmentDto(environment: Environment): EnvironmentDto {
-  const { shown, usage, resources } = environment;
+/** @param offered the version of each template that is offered now, by name */
+export function toEnvironmentDto(environment: Environment, offered: ReadonlyMap<string, number>): EnvironmentDto {
+  const { shown, usage, resources, template } = environment;
   return {
     id: environment.id,
     user_id: environment.userId,
     name: environment.name,
     description: environment.description,
-    template: environment.template.name,
+    template: template.name,
+    template_version: template.version,
+    outdated: (offered.get(template.name) ?? 0) > template.version,
     image: environment.image || null,
     status: shown.status,
     desired_status: environment.wanted.desired,
@@ -43,8 +46,7 @@ export function toEnvironmentDto(environment: Environment): EnvironmentDto {
 }
 
 /** What an administrator sees of somebody's: not the variables, which may be secrets. */
-export function toAdminEnvironmentDto(environment: Environment): AdminEnvironmentDto {
-  const { environment_variables: _theirs, ...shown } = toEnvironmentDto(environment);
+export function toAdminEnvironmentDto({ environment_variables: _theirs, ...shown }: EnvironmentDto): AdminEnvironmentDto {
   return shown;
 }
 

@@ -13,7 +13,7 @@ import {
   MessageDto,
   StartedEnvironmentDto,
 } from './environment.dto';
-import { toEnvironmentDto } from './environment.view';
+import { EnvironmentViews } from './environment-views';
 import { type Change, EnvironmentsService } from './environments.service';
 import { LifecycleService } from './lifecycle.service';
 
@@ -25,6 +25,7 @@ export class EnvironmentsController {
   constructor(
     private readonly environments: EnvironmentsService,
     private readonly lifecycle: LifecycleService,
+    private readonly views: EnvironmentViews,
   ) {}
 
   @Post()
@@ -61,7 +62,7 @@ export class EnvironmentsController {
       region,
       autoStopMinutes: auto_stop_minutes,
     };
-    return toEnvironmentDto(await this.environments.create(principal, creation, scope));
+    return this.views.one(await this.environments.create(principal, creation, scope));
   }
 
   @Get()
@@ -73,7 +74,7 @@ export class EnvironmentsController {
   async list(@CurrentPrincipal() principal: Principal, @Query() query: EnvironmentQuery): Promise<Page<EnvironmentDto>> {
     const { status, template } = query;
     const filter = { ...(status === undefined ? {} : { status }), ...(template === undefined ? {} : { template }) };
-    return mapPage(await this.environments.list(principal, filter, query.toRequest()), toEnvironmentDto);
+    return mapPage(await this.environments.list(principal, filter, query.toRequest()), await this.views.each());
   }
 
   @Get(':id')
@@ -83,7 +84,7 @@ export class EnvironmentsController {
   @ApiParam({ name: 'id', type: 'string' })
   @ApiOkResponse({ type: EnvironmentDto })
   async get(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<EnvironmentDto> {
-    return toEnvironmentDto(await this.environments.get(principal, id));
+    return this.views.one(await this.environments.get(principal, id));
   }
 
   @Patch(':id')
@@ -98,7 +99,7 @@ export class EnvironmentsController {
     @Body() dto: ChangeEnvironmentDto,
   ): Promise<ChangedEnvironmentDto> {
     const { environment, restartRequired } = await this.environments.change(principal, id, toChange(dto));
-    return { ...toEnvironmentDto(environment), restart_required: [...restartRequired] };
+    return { ...(await this.views.one(environment)), restart_required: [...restartRequired] };
   }
 
   @Put(':id')
@@ -136,7 +137,7 @@ export class EnvironmentsController {
   async start(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment start requested',
-      environment: toEnvironmentDto(await this.lifecycle.want(principal, id, 'start')),
+      environment: await this.views.one(await this.lifecycle.want(principal, id, 'start')),
     };
   }
 
@@ -150,7 +151,7 @@ export class EnvironmentsController {
   async stop(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment stop requested',
-      environment: toEnvironmentDto(await this.lifecycle.want(principal, id, 'stop')),
+      environment: await this.views.one(await this.lifecycle.want(principal, id, 'stop')),
     };
   }
 
@@ -164,7 +165,7 @@ export class EnvironmentsController {
   async restart(@CurrentPrincipal() principal: Principal, @Param('id', ID) id: string): Promise<StartedEnvironmentDto> {
     return {
       message: 'Environment restart requested',
-      environment: toEnvironmentDto(await this.lifecycle.want(principal, id, 'restart')),
+      environment: await this.views.one(await this.lifecycle.want(principal, id, 'restart')),
     };
   }
 
@@ -180,7 +181,7 @@ export class EnvironmentsController {
     @Param('id', ID) id: string,
     @Body() dto: KeepAliveDto,
   ): Promise<EnvironmentDto> {
-    return toEnvironmentDto(await this.environments.keepAlive(principal, id, dto.minutes));
+    return this.views.one(await this.environments.keepAlive(principal, id, dto.minutes));
   }
 }
 
@@ -191,5 +192,6 @@ function toChange(dto: ChangeEnvironmentDto): Change {
     ...(dto.resources === undefined ? {} : { resources: { ...dto.resources } }),
     ...(dto.environment_variables === undefined ? {} : { environmentVariables: dto.environment_variables }),
     ...(dto.auto_stop_minutes === undefined ? {} : { autoStopMinutes: dto.auto_stop_minutes }),
+    ...(dto.template_version === undefined ? {} : { latestTemplate: true }),
   };
 }

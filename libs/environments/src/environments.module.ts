@@ -13,6 +13,7 @@ import { EnvironmentEvents } from './environment-events';
 import { EnvironmentGauges } from './environment-gauges';
 import { EnvironmentPlacement } from './environment-placement';
 import { EnvironmentSpecs } from './environment-specs';
+import { EnvironmentViews } from './environment-views';
 import { EventsController } from './events.controller';
 import { EventStreams } from './event-streams';
 import { EventFeed } from './event-feed';
@@ -83,6 +84,7 @@ export class ClusterUsageModule {}
     EnvironmentSpecs,
     EnvironmentReconciler,
     EnvironmentsService,
+    EnvironmentViews,
     LifecycleService,
     InsightService,
     TicketsService,

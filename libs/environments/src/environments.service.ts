@@ -32,10 +32,12 @@ export interface Change {
   readonly resources?: Partial<Resources>;
   readonly environmentVariables?: Readonly<Record<string, string>>;
   readonly autoStopMinutes?: number | null;
+  /** To the version of its template that is offered now. */
+  readonly latestTemplate?: boolean;
 }
 
 /** What takes effect only with the next start. */
-export type RestartRequired = 'resources' | 'environment_variables';
+export type RestartRequired = 'resources' | 'environment_variables' | 'template_version';
 
 /** What a terminal needs to know of an environment. */
 export interface LocatedEnvironment {
@@ -87,14 +89,9 @@ export class EnvironmentsService {
         userId: principal.userId,
         name: creation.name.toLowerCase(),
         description: creation.description,
-        template: { name: template.name, version: template.version },
-        image: this.imageOf(template, creation.image),
-        defaultPort: template.defaultPort,
-        startupCommands: template.startupCommands,
-        readOnlyRoot: template.readOnlyRoot,
+        ...originOf(template, this.imageOf(template, creation.image)),
         resources,
         limits,
-        templateVariables: template.environmentVariables,
         environmentVariables: creation.environmentVariables,
         region: creation.region,
         wanted,
@@ -183,6 +180,7 @@ export class EnvironmentsService {
       }
       checkPlan(limits, plan, before.limits);
     }
+    const template = change.latestTemplate ? await this.laterTemplate(before) : null;
     const after = await this.environments.edit(before, {
       ...(change.name === undefined ? {} : { name: change.name.toLowerCase() }),
       ...(change.description === undefined ? {} : { description: change.description }),
@@ -191,6 +189,7 @@ export class EnvironmentsService {
       ...(change.autoStopMinutes === undefined
         ? {}
         : { autoStopMinutes: change.autoStopMinutes, planAutoStopMinutes: PLAN_LIMITS[plan].autoStopMinutes }),
+      ...(template ? { origin: originOf(template, template.image ?? before.image) } : {}),
     });
     if (after === 'name_taken') throw nameTaken();
     if (typeof after === 'string') return this.change(principal, id, change);
@@ -199,6 +198,7 @@ export class EnvironmentsService {
     if (alive && limits && JSON.stringify(limits) !== JSON.stringify(before.limits)) restartRequired.push('resources');
     if (alive && change.environmentVariables && !sameVariables(before.environmentVariables, change.environmentVariables))
       restartRequired.push('environment_variables');
+    if (alive && template) restartRequired.push('template_version');
     return { environment: after, restartRequired };
   }
 
@@ -225,6 +225,18 @@ export class EnvironmentsService {
     return template;
   }
 
+  /** Null: it is made from that version already. @throws DomainError 422 when its template is offered no more */
+  private async laterTemplate({ template: { name, version } }: Environment): Promise<Template | null> {
+    const template = await this.templates.find(name);
+    if (!template || template.status === 'deprecated')
+      throw DomainError.invalid({
+        field: 'template_version',
+        code: 'template_deprecated',
+        message: `cannot be a later one: the template is no longer offered: ${name}`,
+      });
+    return template.version > version ? template : null;
+  }
+
   private imageOf(template: Template, image: string | null): string {
     const refuse = (code: string, message: string): never => {
       throw DomainError.invalid({ field: 'image', code, message });
@@ -237,6 +249,18 @@ export class EnvironmentsService {
       ? image
       : refuse('image_not_allowed', `is not among those that this server allows: ${image.slice(0, 200)}`);
   }
+}
+
+/** What an environment keeps of the template that it is made from. */
+function originOf(template: Template, image: string) {
+  return {
+    template: { name: template.name, version: template.version },
+    image,
+    defaultPort: template.defaultPort,
+    startupCommands: template.startupCommands,
+    readOnlyRoot: template.readOnlyRoot,
+    templateVariables: template.environmentVariables,
+  };
 }
 
 function sameVariables(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -1,10 +1,38 @@
 import { DomainError, type FieldError } from '@devpocket/kernel';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { isImageReference } from './image-reference';
 import { CUSTOM_TEMPLATE, TEMPLATE_STATUSES, type TemplateDefinition } from './template';
 
 const QUANTITY = /^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$/;
-const quantity = z.string().regex(QUANTITY, 'must be a Kubernetes quantity such as 500m, 2 or 1.5Gi');
+const MOST_VARIABLES = 100;
+const MOST_VARIABLE_BYTES = 32 * 1024;
+/** What neither a shell, an environment nor UTF-8 can hold. */
+const isPlain = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+const plain = (most: number) =>
+  z.string().min(1).max(most).refine(isPlain, 'must not contain a NUL character or a lone surrogate');
+const command = z
+  .string()
+  .max(4096)
+  .refine(isPlain, 'must not contain a NUL character or a lone surrogate')
+  .refine((text) => text.trim() !== '', 'must not be blank');
+const quantity = z
+  .string()
+  .max(32)
+  .regex(QUANTITY, 'must be a Kubernetes quantity such as 500m, 2 or 1.5Gi')
+  .refine((text) => /[1-9]/.test(text), 'must be above zero');
+const variables = z
+  .record(
+    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a variable name'),
+    z.string().refine(isPlain, 'must not contain a NUL character or a lone surrogate'),
+  )
+  .refine((all) => Object.keys(all).length <= MOST_VARIABLES, `must be at most ${MOST_VARIABLES}`)
+  .refine(
+    (all) =>
+      Object.entries(all).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0) <=
+      MOST_VARIABLE_BYTES,
+    `must be at most ${MOST_VARIABLE_BYTES} bytes in all`,
+  );
 const link = z
   .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
   .nullable()
@@ -13,17 +41,19 @@ const link = z
 /** What a template says; members as in the API. */
 const RULES = z.strictObject({
   name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/, 'must be 1–50 of lower-case letters, digits and -'),
-  display_name: z.string().min(1).max(100),
-  description: z.string().max(1000).default(''),
-  category: z.string().min(1).max(50),
-  tags: z.array(z.string().min(1).max(50)).max(20).default([]),
-  image: z.string().min(1).max(500).nullable(),
+  display_name: plain(100),
+  description: z.string().max(1000).refine(isPlain, 'must not contain a NUL character or a lone surrogate').default(''),
+  category: plain(50),
+  tags: z.array(plain(50)).max(20).default([]),
+  image: z
+    .string()
+    .max(500)
+    .refine(isImageReference, 'must be an image reference such as docker.io/library/python:3.14')
+    .nullable(),
   default_port: z.int().min(1).max(65535).nullable().default(null),
   default_resources: z.strictObject({ cpu: quantity, memory: quantity, storage: quantity }),
-  environment_variables: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a variable name'), z.string())
-    .default({}),
-  startup_commands: z.array(z.string().min(1).max(4096)).max(50).default([]),
+  environment_variables: variables.default({}),
+  startup_commands: z.array(command).max(50).default([]),
   read_only_root: z.boolean().default(false),
   status: z.enum(TEMPLATE_STATUSES).default('active'),
   icon_url: link,
@@ -39,7 +69,8 @@ export function parseTemplates(text: string, file: string): readonly TemplateDef
   const documents = parseAllDocuments(text);
   const broken = documents.flatMap((document) => document.errors)[0];
   if (broken) throw DomainError.invalid({ field: file, code: 'invalid_yaml', message: `is not YAML: ${broken.message}` });
-  const items = documents.flatMap((document): unknown[] => [document.toJS() as unknown].flat());
+  const items = documents.flatMap((document): unknown[] => [document.toJS() as unknown].flat()).filter((item) => item !== null);
+  if (items.length === 0) throw DomainError.invalid({ field: file, code: 'empty', message: 'holds no template' });
   const read = items.map((item, index) => readDefinition(item, [`${file}[${index + 1}]`]));
   const errors = read.flatMap((one) => (isFaulty(one) ? one : []));
   if (errors.length > 0) throw DomainError.invalid(...errors);

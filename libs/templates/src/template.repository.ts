@@ -34,6 +34,12 @@ export class TemplateRepository {
     return record && toTemplate(record);
   }
 
+  /** The version of each that is offered, by name. */
+  async offered(): Promise<ReadonlyMap<string, number>> {
+    const records = await this.templates.find({ status: 'active' }, { name: 1, version: 1 }).lean();
+    return new Map(records.map(({ name, version }) => [name, version]));
+  }
+
   /** False when there is one of this name already. */
   async insert(definition: TemplateDefinition): Promise<boolean> {
     const now = this.clock.now();

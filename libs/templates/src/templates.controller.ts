@@ -1,7 +1,7 @@
-import { Admin, NeedsScope } from '@devpocket/access';
-import { ApiProblems, Etag, mapPage, Paged } from '@devpocket/http';
+import { Admin, CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
+import { ApiProblems, Etag, mapPage, Paged, RequestOrigins } from '@devpocket/http';
 import { DomainError, type Page } from '@devpocket/kernel';
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Req } from '@nestjs/common';
 import {
   ApiBody,
   ApiCreatedResponse,
@@ -11,6 +11,7 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
+import { type Request } from 'express';
 import {
   TEMPLATE_NAME,
   TemplateChangeDto,
@@ -20,14 +21,17 @@ import {
   toTemplateDto,
 } from './template.dto';
 import { parseTemplate } from './template-file';
-import { TemplatesService } from './templates.service';
+import { type TemplateActor, TemplatesService } from './templates.service';
 
 @ApiTags('templates')
 @NeedsScope('env:read')
 @Etag()
 @Controller('templates')
 export class TemplatesController {
-  constructor(private readonly templates: TemplatesService) {}
+  constructor(
+    private readonly templates: TemplatesService,
+    private readonly origins: RequestOrigins,
+  ) {}
 
   @Get()
   @Paged()
@@ -53,8 +57,8 @@ export class TemplatesController {
   @ApiBody({ type: TemplateDefinitionDto })
   @ApiCreatedResponse({ type: TemplateDto })
   @ApiProblems({ 400: ['name_taken'] })
-  async create(@Body() body: object): Promise<TemplateDto> {
-    return toTemplateDto(await this.templates.create(parseTemplate(body)));
+  async create(@CurrentPrincipal() principal: Principal, @Req() request: Request, @Body() body: object): Promise<TemplateDto> {
+    return toTemplateDto(await this.templates.create(this.actor(principal, request), parseTemplate(body)));
   }
 
   @Put(':name')
@@ -63,11 +67,16 @@ export class TemplatesController {
   @ApiParam({ name: 'name', schema: { type: 'string', pattern: TEMPLATE_NAME } })
   @ApiBody({ type: TemplateChangeDto })
   @ApiOkResponse({ type: TemplateDto })
-  async change(@Param('name') name: string, @Body() body: object): Promise<TemplateDto> {
+  async change(
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: Request,
+    @Param('name') name: string,
+    @Body() body: object,
+  ): Promise<TemplateDto> {
     const definition = parseTemplate({ name, ...body });
     if (definition.name !== name)
       throw DomainError.invalid({ field: 'name', code: 'name_fixed', message: `is that of the path, ${name}` });
-    return toTemplateDto(await this.templates.change(definition));
+    return toTemplateDto(await this.templates.change(this.actor(principal, request), definition));
   }
 
   @Delete(':name')
@@ -76,7 +85,12 @@ export class TemplatesController {
   @ApiOperation({ operationId: 'deprecateTemplate', summary: 'Offers it no more; environments made from it go on' })
   @ApiParam({ name: 'name', schema: { type: 'string', pattern: TEMPLATE_NAME } })
   @ApiNoContentResponse()
-  deprecate(@Param('name') name: string): Promise<void> {
-    return this.templates.deprecate(name);
+  async deprecate(@CurrentPrincipal() principal: Principal, @Req() request: Request, @Param('name') name: string): Promise<void> {
+    await this.templates.deprecate(this.actor(principal, request), name);
+  }
+
+  private actor({ userId }: Principal, request: Request): TemplateActor {
+    const { ip, requestId } = this.origins.of(request);
+    return { userId, ip, requestId };
   }
 }

@@ -1,3 +1,4 @@
+import { AuditModule } from '@devpocket/audit';
 import { Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { TemplateRepository } from './template.repository';
@@ -6,7 +7,7 @@ import { TemplatesController } from './templates.controller';
 import { TemplatesService } from './templates.service';
 
 @Module({
-  imports: [MongooseModule.forFeature([{ name: TemplateRecord.name, schema: TemplateSchema }])],
+  imports: [AuditModule, MongooseModule.forFeature([{ name: TemplateRecord.name, schema: TemplateSchema }])],
   controllers: [TemplatesController],
   providers: [TemplateRepository, TemplatesService],
   exports: [TemplatesService],

@@ -1,29 +1,29 @@
 import { type KeptAuditEntry } from '@devpocket/audit';
 import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { Backend } from '../backend';
+import { type OutputOptions, report, ReportingCommand } from '../output';
 import { UserError } from '../user-error';
 
-interface ListOptions {
+interface ListOptions extends OutputOptions {
   readonly actor?: string;
   readonly action?: string;
   readonly target?: string;
   readonly from?: Date;
   readonly to?: Date;
   readonly limit?: number;
-  readonly json?: boolean;
 }
 
 const LIMIT = 100;
 
 @SubCommand({ name: 'list', description: 'Who did what, newest first' })
-export class AuditListCommand extends CommandRunner {
+export class AuditListCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
   async run(_args: string[], { limit = LIMIT, json = false, ...filter }: ListOptions): Promise<void> {
     const { items } = await this.backend.use(({ audit }) => audit.search(filter, { limit, after: null }));
-    process.stdout.write(json ? `${JSON.stringify(items)}\n` : items.map(line).join(''));
+    report({ json }, items.map(factsOf), items.map(line).join(''));
   }
 
   @Option({ flags: '--actor <id>', description: 'of this account' })
@@ -58,11 +58,12 @@ export class AuditListCommand extends CommandRunner {
       throw new UserError(`--limit must be a whole number from 1 to 1000, not "${value}"`, 2);
     return limit;
   }
+}
 
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
-  }
+/** As `GET /admin/audit`. */
+function factsOf({ id, at, requestId, ...entry }: KeptAuditEntry): Readonly<Record<string, unknown>> {
+  const { actor, action, target, result, ip, details } = entry;
+  return { id, timestamp: at.toISOString(), actor, action, target, result, ip, request_id: requestId, details };
 }
 
 function time(option: string, value: string): Date {

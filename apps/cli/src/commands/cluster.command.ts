@@ -11,24 +11,17 @@ import { Backend } from '../backend';
 import { type Services } from '../backend.module';
 import { CliSettings } from '../cli-settings';
 import { kubeConfigFile, kubeConfigOf } from '../kube-config-source';
+import { type OutputOptions, report, ReportingCommand } from '../output';
 import { UserError } from '../user-error';
 
 /** The person at the keyboard is not signed in. */
 const OPERATOR: ClusterActor = { userId: null, ip: null, requestId: null };
-
-interface OutputOptions {
-  readonly json?: boolean;
-}
 
 interface AddOptions extends OutputOptions {
   readonly kubeconfig?: string;
   readonly fromEnv?: boolean;
   readonly region?: Region;
   readonly default?: boolean;
-}
-
-function tell(json: boolean | undefined, facts: unknown, sentence: string): void {
-  process.stdout.write(`${json ? JSON.stringify(facts) : sentence}\n`);
 }
 
 function factsOf(cluster: ClusterView): Readonly<Record<string, unknown>> {
@@ -57,7 +50,7 @@ async function named({ clusters }: Services, name: string): Promise<ClusterView>
 }
 
 @SubCommand({ name: 'add', arguments: '[name]', description: 'Add a cluster, or update the one of this name' })
-export class ClusterAddCommand extends CommandRunner {
+export class ClusterAddCommand extends ReportingCommand {
   constructor(
     private readonly backend: Backend,
     private readonly settings: CliSettings,
@@ -94,7 +87,7 @@ export class ClusterAddCommand extends CommandRunner {
             },
             null,
           );
-      tell(options.json, factsOf(cluster), `${there ? 'Updated' : 'Added'} ${lineOf(cluster)}`);
+      report(options, factsOf(cluster), `${there ? 'Updated' : 'Added'} ${lineOf(cluster)}\n`);
     });
   }
 
@@ -130,20 +123,15 @@ export class ClusterAddCommand extends CommandRunner {
   default(): boolean {
     return true;
   }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
-  }
 }
 
 @SubCommand({ name: 'list', description: 'List the clusters, newest first' })
-export class ClusterListCommand extends CommandRunner {
+export class ClusterListCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run(_args: string[], { json }: OutputOptions): Promise<void> {
+  async run(_args: string[], options: OutputOptions): Promise<void> {
     const all: ClusterView[] = [];
     await this.backend.use(async ({ clusters }) => {
       for (let after = null, more = true; more;) {
@@ -153,23 +141,17 @@ export class ClusterListCommand extends CommandRunner {
         more = after !== null;
       }
     });
-    if (json) process.stdout.write(`${JSON.stringify(all.map(factsOf))}\n`);
-    else for (const cluster of all) process.stdout.write(`${lineOf(cluster)}\n`);
-  }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
+    report(options, all.map(factsOf), all.map((cluster) => `${lineOf(cluster)}\n`).join(''));
   }
 }
 
 @SubCommand({ name: 'check', arguments: '[name]', description: 'Ask a cluster, or all, how they are' })
-export class ClusterCheckCommand extends CommandRunner {
+export class ClusterCheckCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run([name]: string[], { json }: OutputOptions): Promise<void> {
+  async run([name]: string[], options: OutputOptions): Promise<void> {
     const results = await this.backend.use(async (services) => {
       const { clusters, measurements } = services;
       const { items } =
@@ -183,15 +165,10 @@ export class ClusterCheckCommand extends CommandRunner {
       node_count: health.reading?.nodeCount ?? null,
       error_message: health.error,
     }));
-    if (json) process.stdout.write(`${JSON.stringify(facts)}\n`);
-    else for (const { cluster, health } of results) process.stdout.write(`${cluster.name.padEnd(24)}  ${healthLine(health)}\n`);
+    const lines = results.map(({ cluster, health }) => `${cluster.name.padEnd(24)}  ${healthLine(health)}\n`);
     const silent = results.filter(({ health }) => !health.reading).length;
-    if (silent > 0) throw new UserError(`${silent} of ${results.length} clusters cannot be used now`, 5);
-  }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
+    const problem = silent === 0 ? null : new UserError(`${silent} of ${results.length} clusters cannot be used now`, 5);
+    report(options, facts, lines.join(''), problem);
   }
 }
 
@@ -207,29 +184,41 @@ function healthLine({ reading, error }: ClusterHealth): string {
   arguments: '<name>',
   description: 'Let a cluster take no new environments; those that are there go on',
 })
-export class ClusterDrainCommand extends CommandRunner {
+export class ClusterDrainCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run([name = '']: string[], { json }: OutputOptions): Promise<void> {
-    await this.backend.use(async (services) => {
-      const { id } = await named(services, name);
-      const cluster = await services.clusters.change(OPERATOR, id, { status: 'maintenance' });
-      tell(json, factsOf(cluster), `${cluster.name} takes no new environments; it has ${cluster.environmentsCount}`);
-    });
+  async run([name = '']: string[], options: OutputOptions): Promise<void> {
+    const cluster = await this.backend.use(async (services) =>
+      services.clusters.change(OPERATOR, (await named(services, name)).id, { status: 'maintenance' }),
+    );
+    report(options, factsOf(cluster), `${cluster.name} takes no new environments; it has ${cluster.environmentsCount}\n`);
+  }
+}
+
+@SubCommand({
+  name: 'activate',
+  arguments: '<name>',
+  description: 'Let a cluster take new environments (again): the end of a drain',
+})
+export class ClusterActivateCommand extends ReportingCommand {
+  constructor(private readonly backend: Backend) {
+    super();
   }
 
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
+  async run([name = '']: string[], options: OutputOptions): Promise<void> {
+    const cluster = await this.backend.use(async (services) =>
+      services.clusters.change(OPERATOR, (await named(services, name)).id, { status: 'active' }),
+    );
+    report(options, factsOf(cluster), `${cluster.name} takes new environments\n`);
   }
 }
 
 @Command({
   name: 'cluster',
   description: 'Kubernetes clusters',
-  subCommands: [ClusterAddCommand, ClusterListCommand, ClusterCheckCommand, ClusterDrainCommand],
+  subCommands: [ClusterAddCommand, ClusterListCommand, ClusterCheckCommand, ClusterDrainCommand, ClusterActivateCommand],
 })
 export class ClusterCommand extends CommandRunner {
   run(): Promise<void> {

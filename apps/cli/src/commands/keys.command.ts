@@ -1,28 +1,26 @@
-import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
+import { Command, CommandRunner, SubCommand } from 'nest-commander';
 import { Backend } from '../backend';
+import { type OutputOptions, report, ReportingCommand } from '../output';
+import { withProgress } from '../progress';
 import { UserError } from '../user-error';
 
 @SubCommand({ name: 'rotate', description: 'Seal every secret under ENCRYPTION_KEY that is under one of ENCRYPTION_KEYS_OLD' })
-export class KeysRotateCommand extends CommandRunner {
+export class KeysRotateCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run(_args: string[], { json }: { readonly json?: boolean }): Promise<void> {
-    const { renewed, current, unopened } = await this.backend.use(({ keys }) => keys.rotate());
-    process.stdout.write(
-      json
-        ? `${JSON.stringify({ renewed, current, unopened })}\n`
-        : `${renewed.length} sealed under the present key, ${current.length} were already\n`,
+  async run(_args: string[], options: OutputOptions): Promise<void> {
+    const { renewed, current, unopened } = await this.backend.use(({ keys }) =>
+      withProgress('Secrets', options, (update) => keys.rotate(update)),
     );
-    if (unopened.length === 0) return;
     const lines = unopened.map(({ name, problem }) => `\n  ${name}: ${problem}`);
-    throw new UserError(`${unopened.length} were left as they are:${lines.join('')}`, 1);
-  }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
+    report(
+      options,
+      { renewed, current, unopened },
+      `${renewed.length} sealed under the present key, ${current.length} were already\n`,
+      unopened.length === 0 ? null : new UserError(`${unopened.length} were left as they are:${lines.join('')}`, 1),
+    );
   }
 }
 

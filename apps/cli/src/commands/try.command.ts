@@ -1,20 +1,24 @@
 import { ApiError, type EnvironmentView, isRecord, parseEnvironment, RestClient } from '@devpocket/client';
-import { Command, CommandRunner, Option } from 'nest-commander';
+import { Command, Option } from 'nest-commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AccountFile, type LocalAccount, newLocalAccount } from '../account-file';
 import { attachTerminal } from '../attach-terminal';
 import { checkedUrl, CliSettings } from '../cli-settings';
+import { type OutputOptions, report, ReportingCommand } from '../output';
 import { UserError } from '../user-error';
 
-interface TryOptions {
+interface TryOptions extends OutputOptions {
   readonly url?: string;
   readonly template?: string;
 }
 
 const NAME = 'try';
 
-@Command({ name: 'try', description: 'Register a local account, create an environment and type into its shell' })
-export class TryCommand extends CommandRunner {
+@Command({
+  name: 'try',
+  description: 'Register a local account, create an environment and type into its shell (with --json: without the shell)',
+})
+export class TryCommand extends ReportingCommand {
   constructor(private readonly settings: CliSettings) {
     super();
   }
@@ -22,8 +26,9 @@ export class TryCommand extends CommandRunner {
   async run(_args: string[], options: TryOptions): Promise<void> {
     const url = options.url ?? this.settings.serverUrl();
     const client = new RestClient({ url });
-    await this.signIn(client, new AccountFile(this.settings.dataDir(), url));
+    const username = await this.signIn(client, new AccountFile(this.settings.dataDir(), url));
     const environment = await this.running(client, options.template ?? 'ubuntu');
+    if (options.json) return report(options, { url, username, environment }, '');
     process.stderr.write(`Connected to ${environment.name}. Leave with Ctrl-] (the shell goes on) or exit.\n`);
     process.exitCode = await attachTerminal({ client, environmentId: environment.id });
   }
@@ -38,9 +43,10 @@ export class TryCommand extends CommandRunner {
     return value;
   }
 
-  private async signIn(client: RestClient, file: AccountFile): Promise<void> {
+  /** @returns the username */
+  private async signIn(client: RestClient, file: AccountFile): Promise<string> {
     const known = file.read();
-    if (known && (await this.logIn(client, known))) return;
+    if (known && (await this.logIn(client, known))) return known.username;
     const account = newLocalAccount();
     try {
       await client.register(account);
@@ -56,6 +62,7 @@ export class TryCommand extends CommandRunner {
     file.write(account);
     await client.login(account.username, account.password);
     process.stderr.write(`Registered ${account.username}\n`);
+    return account.username;
   }
 
   /** False when the server does not know the account (its data was reset). */

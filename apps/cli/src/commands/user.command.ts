@@ -1,12 +1,13 @@
-import { type User } from '@devpocket/users';
+import { toUserDto, type User } from '@devpocket/users';
 import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { randomBytes } from 'node:crypto';
 import { Backend } from '../backend';
 import { type Services } from '../backend.module';
 import { CliSettings } from '../cli-settings';
+import { type OutputOptions, report, ReportingCommand } from '../output';
 import { UserError } from '../user-error';
 
-interface CreateOptions {
+interface CreateOptions extends OutputOptions {
   readonly username?: string;
   readonly email?: string;
   readonly fullName?: string;
@@ -17,7 +18,7 @@ interface CreateOptions {
   name: 'create',
   description: 'Create an account; its password comes from DEVPOCKET_PASSWORD, else one is made and shown once',
 })
-export class UserCreateCommand extends CommandRunner {
+export class UserCreateCommand extends ReportingCommand {
   constructor(
     private readonly backend: Backend,
     private readonly settings: CliSettings,
@@ -25,7 +26,8 @@ export class UserCreateCommand extends CommandRunner {
     super();
   }
 
-  async run(_args: string[], { username, email, fullName, admin }: CreateOptions): Promise<void> {
+  async run(_args: string[], options: CreateOptions): Promise<void> {
+    const { username, email, fullName, admin } = options;
     if (username === undefined || email === undefined) throw new UserError('Both --username and --email are needed', 2);
     const given = this.settings.password();
     const password = given ?? newPassword();
@@ -33,8 +35,12 @@ export class UserCreateCommand extends CommandRunner {
       const created = await registration.register({ username, email, password, fullName: fullName ?? null });
       return admin ? accounts.promote(created.id) : created;
     });
-    process.stdout.write(`Created ${user.username} (${user.id}), ${user.role}\n`);
-    if (given === null) process.stdout.write(`Password: ${password}\n`);
+    const shown = given === null ? password : null;
+    report(
+      options,
+      { ...toUserDto(user), password: shown },
+      `Created ${user.username} (${user.id}), ${user.role}\n${shown === null ? '' : `Password: ${shown}\n`}`,
+    );
   }
 
   @Option({ flags: '--username <name>', description: '3–30 letters, digits, _ and -' })
@@ -66,14 +72,14 @@ async function named({ users }: Services, name: string): Promise<User> {
 }
 
 @SubCommand({ name: 'promote', arguments: '<name>', description: 'Make an account an administrator (by username or address)' })
-export class UserPromoteCommand extends CommandRunner {
+export class UserPromoteCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run([name = '']: string[]): Promise<void> {
+  async run([name = '']: string[], options: OutputOptions): Promise<void> {
     const user = await this.backend.use(async (services) => services.accounts.promote((await named(services, name)).id));
-    process.stdout.write(`${user.username} is an administrator\n`);
+    report(options, toUserDto(user), `${user.username} is an administrator\n`);
   }
 }
 
@@ -82,16 +88,17 @@ export class UserPromoteCommand extends CommandRunner {
   arguments: '<name>',
   description: 'Shut an account out: its sessions and API keys end (--undo lets it sign in again)',
 })
-export class UserDeactivateCommand extends CommandRunner {
+export class UserDeactivateCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run([name = '']: string[], { undo = false }: { readonly undo?: boolean }): Promise<void> {
+  async run([name = '']: string[], options: OutputOptions & { readonly undo?: boolean }): Promise<void> {
+    const { undo = false } = options;
     const user = await this.backend.use(async (services) =>
       services.accounts.changeOther(null, (await named(services, name)).id, { isActive: undo }),
     );
-    process.stdout.write(`${user.username} is ${user.isActive ? 'active' : 'deactivated'}\n`);
+    report(options, toUserDto(user), `${user.username} is ${user.isActive ? 'active' : 'deactivated'}\n`);
   }
 
   @Option({ flags: '--undo', description: 'activate it again' })
@@ -105,7 +112,7 @@ export class UserDeactivateCommand extends CommandRunner {
   arguments: '<name>',
   description: 'Set a password, from DEVPOCKET_PASSWORD, else one is made and shown once; sessions and API keys end',
 })
-export class UserResetPasswordCommand extends CommandRunner {
+export class UserResetPasswordCommand extends ReportingCommand {
   constructor(
     private readonly backend: Backend,
     private readonly settings: CliSettings,
@@ -113,41 +120,38 @@ export class UserResetPasswordCommand extends CommandRunner {
     super();
   }
 
-  async run([name = '']: string[]): Promise<void> {
+  async run([name = '']: string[], options: OutputOptions): Promise<void> {
     const given = this.settings.password();
     const password = given ?? newPassword();
-    const username = await this.backend.use(async (services) => {
-      const user = await named(services, name);
-      await services.accounts.setPassword(user.id, password);
-      return user.username;
+    const user = await this.backend.use(async (services) => {
+      const found = await named(services, name);
+      await services.accounts.setPassword(found.id, password);
+      return found;
     });
-    process.stdout.write(`${username} has a new password\n`);
-    if (given === null) process.stdout.write(`Password: ${password}\n`);
+    const shown = given === null ? password : null;
+    const told = `${user.username} has a new password\n${shown === null ? '' : `Password: ${shown}\n`}`;
+    report(options, { ...toUserDto(user), password: shown }, told);
   }
 }
 
 @SubCommand({ name: 'list', description: 'List the accounts, newest first' })
-export class UserListCommand extends CommandRunner {
+export class UserListCommand extends ReportingCommand {
   constructor(private readonly backend: Backend) {
     super();
   }
 
-  async run(_args: string[], { json = false }: { readonly json?: boolean }): Promise<void> {
-    await this.backend.use(async ({ users }) => {
-      const found: User[] = [];
+  async run(_args: string[], options: OutputOptions): Promise<void> {
+    const found = await this.backend.use(async ({ users }) => {
+      const all: User[] = [];
       for (let after = null, more = true; more;) {
         const page = await users.list({ limit: 100, after });
-        found.push(...page.items);
+        all.push(...page.items);
         after = page.next;
         more = after !== null;
       }
-      process.stdout.write(json ? `${JSON.stringify(found)}\n` : found.map(line).join(''));
+      return all;
     });
-  }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
+    report(options, found.map(toUserDto), found.map(line).join(''));
   }
 }
 
