@@ -40,14 +40,14 @@ describe('events of a server that is killed', () => {
     await server.end('SIGKILL');
     await server.start();
     const second = await listen(start);
-    await eventually(() => Promise.resolve(second.events.find(({ status }) => status === 'running')));
-    await client.request('POST', `/environments/${id}/restart`);
-    await client.request('POST', `/environments/${id}/stop`).catch(() => undefined);
+    await eventually(() => Promise.resolve(second.events.length > 0));
+    // Only wishes: a look that was killed holds its environment for a while, and nobody waits for that here.
+    for (const wish of ['stop', 'start', 'stop']) await client.request('POST', `/environments/${id}/${wish}`);
     await client.request('DELETE', `/environments/${id}`);
     await server.end('SIGKILL');
     await server.start();
     const all = await listen(start);
-    await eventually(() => Promise.resolve(all.events.find(({ type }) => type === 'environment.deleted')));
+    await eventually(() => Promise.resolve(all.events.find(({ desired_status: desired }) => desired === 'deleted')));
     all.close();
     expect(all.events[0]).toMatchObject({ type: 'environment.status', status: 'creating', status_version: 1 });
     expect(all.events.slice(0, second.events.length)).toEqual(second.events);
@@ -59,6 +59,5 @@ describe('events of a server that is killed', () => {
     expect(new Set(all.events.map((event) => `${String(event.status_version)} ${String(event.type)}`)).size).toBe(
       all.events.length,
     );
-    expect(all.events.some(({ desired_status: desired }) => desired === 'deleted')).toBe(true);
   });
 });
