@@ -1,5 +1,6 @@
 import { Public } from '@devpocket/access';
 import { AppSettings, GoogleSettings, HttpSettings, RateLimitSettings, RuntimeSettings, TerminalSettings } from '@devpocket/config';
+import { SUBPROTOCOL } from '@devpocket/http';
 import { RuntimeRegistry } from '@devpocket/runtime';
 import { bytesQuantity, cpuQuantity, PLAN_LIMITS, PLANS } from '@devpocket/users';
 import { Controller, Get } from '@nestjs/common';
@@ -90,7 +91,7 @@ export class InfoController {
         custom_images: this.runtime.allowCustomImages,
         google_sign_in: this.google.clientId !== null,
         runtimes: this.runtimes.all().map(({ kind }) => kind),
-        terminal_protocols: ['devpocket.v1.json'],
+        terminal_protocols: Object.values(SUBPROTOCOL),
       },
       limits: {
         max_body_bytes: this.http.maxBodyBytes,

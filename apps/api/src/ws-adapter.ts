@@ -28,11 +28,18 @@ const FOREIGN_ORIGIN = 'origin_not_allowed';
 const ADDRESS_HANDSHAKES = 100;
 const NOTHING_SPOKEN = 'Offer the subprotocol devpocket.v1.json, beside a bearer item too, or none';
 
+/**
+ * For clients that ask for it, over slow links; a compressor costs CPU and memory. This one has 4 KiB of past and 48 KiB in all (zlib:
+ * 2^(windowBits + 2) + 2^(memLevel + 9)) and comes with the first frame that is worth it.
+ */
+const DEFLATE = { serverMaxWindowBits: 12, zlibDeflateOptions: { memLevel: 6, level: 3 }, concurrencyLimit: 4 };
+
 /** One gateway's path, with its `:id` if it has one. */
 interface Route {
   readonly pattern: RegExp;
   readonly purpose: TicketPurpose;
-  readonly sockets: WebSocketServer;
+  readonly plain: WebSocketServer;
+  readonly deflating: WebSocketServer;
   readonly gateway: EventEmitter;
 }
 
@@ -56,14 +63,19 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     const purpose = purposeOf(path);
     const gateway = new EventEmitter();
     if (this.routes.length === 0) this.listen();
-    const sockets = new WebSocketServer({
-      noServer: true,
-      maxPayload: purpose === 'terminal' ? TERMINAL_FRAME_BYTES : FRAME_BYTES,
-      handleProtocols: (offered) => selectProtocol([...offered]) ?? false,
-    });
-    sockets.on('headers', (headers, request) => headers.push(`X-Request-Id: ${idOf(request)}`));
-    sockets.on('wsClientError', ({ message }, stream, request) => reject(request, stream, malformed(message)));
-    this.routes.push({ pattern: new RegExp(`^${path.replace('/:id', '/([^/]+)')}/?$`), purpose, sockets, gateway });
+    const serverOf = (perMessageDeflate: typeof DEFLATE | false): WebSocketServer => {
+      const sockets = new WebSocketServer({
+        noServer: true,
+        maxPayload: purpose === 'terminal' ? TERMINAL_FRAME_BYTES : FRAME_BYTES,
+        handleProtocols: (offered) => selectProtocol([...offered]) ?? false,
+        perMessageDeflate,
+      });
+      sockets.on('headers', (headers, request) => headers.push(`X-Request-Id: ${idOf(request)}`));
+      sockets.on('wsClientError', ({ message }, stream, request) => reject(request, stream, malformed(message)));
+      return sockets;
+    };
+    const pattern = new RegExp(`^${path.replace('/:id', '/([^/]+)')}/?$`);
+    this.routes.push({ pattern, purpose, plain: serverOf(false), deflating: serverOf(DEFLATE), gateway });
     return gateway;
   }
 
@@ -87,8 +99,8 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   /** Tells every client to come back in a moment, each in its own. Called before Nest ends the rest. */
   restarting(): void {
     this.closing = true;
-    for (const { sockets } of this.routes) {
-      for (const socket of sockets.clients) {
+    for (const { plain, deflating } of this.routes) {
+      for (const socket of [...plain.clients, ...deflating.clients]) {
         closeWithError(socket, CLOSE.restarting, 'restarting', 'The server restarts; connect again', {
           retry_after_ms: 200 + Math.floor(Math.random() * 2801),
         });
@@ -130,7 +142,8 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
       if (over) return reject(request, stream, over);
     }
     if (this.closing) return reject(request, stream, stopping());
-    route.sockets.handleUpgrade(request, stream, head, (socket) => {
+    const sockets = url.searchParams.get('deflate') === '1' ? route.deflating : route.plain;
+    sockets.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
       if (checked instanceof DomainError) refuse(socket, checked);
       else route.gateway.emit('connection', { socket, environmentId, query: url.searchParams, ...checked } satisfies EdgeSocket);

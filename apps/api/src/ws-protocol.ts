@@ -1,10 +1,11 @@
-/** Subprotocols that this version speaks, by preference. */
-const SPOKEN = ['devpocket.v1.json'];
+import { SUBPROTOCOL } from '@devpocket/http';
+
+const SPOKEN: readonly string[] = Object.values(SUBPROTOCOL);
 
 /**
- * The subprotocol to answer with, from what a client offers: never a `bearer.` item, which would come back in a header. Null when
- * there is none that is spoken here.
+ * The subprotocol to answer with: the first of those that a client offers that is spoken here, never a `bearer.` item, which would
+ * come back in a header. Null when there is none.
  */
 export function selectProtocol(offered: readonly string[]): string | null {
-  return SPOKEN.find((name) => offered.includes(name)) ?? null;
+  return offered.find((name) => SPOKEN.includes(name)) ?? null;
 }

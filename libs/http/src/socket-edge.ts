@@ -44,6 +44,35 @@ export const CLOSE_CODE: Readonly<Record<ErrorKind, number>> = {
   internal: CLOSE.internal,
 };
 
+/** Subprotocols, the names by which they are offered (contract §6). None at all means JSON. */
+export const SUBPROTOCOL = { json: 'devpocket.v1.json', binary: 'devpocket.v1.binary' } as const;
+/** The byte that comes before control JSON in a binary frame. */
+const CONTROL = 2;
+
+/** Sends a message that is not output, as the socket's subprotocol has it. @param sent called when it has left this process */
+export function sendMessage(socket: WebSocket, message: Readonly<Record<string, unknown>>, sent?: (error?: Error) => void): void {
+  const text = JSON.stringify(message);
+  // Small frames are not worth a compressor's memory.
+  const options = { compress: text.length >= COMPRESS_BYTES };
+  if (socket.protocol !== SUBPROTOCOL.binary) {
+    socket.send(text, options, sent);
+    return;
+  }
+  const frame = Buffer.allocUnsafe(1 + Buffer.byteLength(text));
+  frame[0] = CONTROL;
+  frame.write(text, 1);
+  socket.send(frame, options, sent);
+}
+
+/** The text of a control message, as the socket's subprotocol has it. Null for a binary frame of another kind. */
+export function readControl(socket: WebSocket, frame: Buffer, isBinary: boolean): string | null {
+  if (socket.protocol !== SUBPROTOCOL.binary || !isBinary) return frame.toString('utf8');
+  return frame[0] === CONTROL ? frame.toString('utf8', 1) : null;
+}
+
+/** Frames below it are sent as they are, also where the client asked for compression. */
+export const COMPRESS_BYTES = 1_024;
+
 const CLOSING_MS = 5_000;
 const MOST_AFTER_CLOSE_BYTES = 1_048_576;
 
@@ -56,7 +85,7 @@ export function closeWithError(
   extra: Readonly<Record<string, unknown>> = {},
 ): void {
   if (socket.readyState !== socket.OPEN) return;
-  socket.send(JSON.stringify({ type: 'error', code, message, ...extra }));
+  sendMessage(socket, { type: 'error', code, message, ...extra });
   socket.close(closeCode, code);
   // Its own close has to be heard; but a client that goes on sending instead, or never closes, is not listened to for long.
   let patience = MOST_AFTER_CLOSE_BYTES;

@@ -1,6 +1,7 @@
 export * from './clock';
 export * from './domain-error';
 export * from './error-code';
+export * from './gather';
 export * from './id';
 export * from './loop';
 export * from './name-key';

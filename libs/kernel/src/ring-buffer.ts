@@ -9,7 +9,7 @@ export class RingBuffer {
 
   /** @param capacity bytes kept @param start position of the first byte to come */
   constructor(
-    private readonly capacity: number,
+    readonly capacity: number,
     start = 0,
   ) {
     this.first = start;
@@ -43,6 +43,18 @@ export class RingBuffer {
     const copied = this.bytes.copy(slice, 0, at, at + length);
     this.bytes.copy(slice, copied, 0, length - copied);
     return slice;
+  }
+
+  /**
+   * The bytes from `from` on, at most `most`, as they lie here: in one part or two. They stay what they are until the ring has gone
+   * on by its capacity behind them.
+   */
+  parts(from: number, most: number): readonly Buffer[] {
+    const length = Math.max(0, Math.min(this.last - from, most));
+    if (length === 0) return [];
+    const at = from % this.bytes.length;
+    const first = this.bytes.subarray(at, at + length);
+    return first.length === length ? [first] : [first, this.bytes.subarray(0, length - first.length)];
   }
 
   private grow(size: number): void {

@@ -26,6 +26,8 @@ export interface HeldTerminalOptions {
 
 /** Output under way that nobody has consumed yet. */
 const WINDOW_BYTES = 524_288;
+/** Words about it in a window. */
+const WORDS = 32;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 /** What is in the container is its user's, and may answer nothing: how long is waited for an answer, and for the end of a hung-up shell. */
@@ -48,13 +50,17 @@ export class HeldTerminal implements TerminalChannel {
   private connection: HolderConnection | null = null;
   private readonly input: InputQueue;
   private listener: ((chunk: Buffer) => void) | null = null;
-  private paused = false;
-  private queue: Buffer[] = [];
+  /** Came before anybody listened. */
+  private early: Buffer[] = [];
   private received: number;
-  private consumed: number;
+  /** Output may come up to here. */
+  private allowed: number;
+  /**
+   * What the holder was told that was consumed. It sends no more than its window ahead of that: to let it come up to a position, less
+   * is told, by the window, than that position.
+   */
   private told: number;
-  /** Consumed output that is worth a word. */
-  private readonly tellBytes: number;
+  private readonly window: number;
   /** The answer that is due, to all who ask meanwhile. */
   private asked: PromiseWithResolvers<boolean | null> | null = null;
   /** At most so long before the next try to connect. */
@@ -75,8 +81,9 @@ export class HeldTerminal implements TerminalChannel {
   ) {
     this.size = { cols: hello.cols, rows: hello.rows };
     this.ended = new Promise((resolve) => (this.settle = resolve));
-    this.received = this.consumed = this.told = hello.from;
-    this.tellBytes = Math.min(WINDOW_BYTES, hello.ring) / 8;
+    this.received = this.told = hello.from;
+    this.allowed = hello.position;
+    this.window = Math.min(WINDOW_BYTES, hello.ring);
     this.input = new InputQueue(hello.accepted, hello.taken);
     this.toucher = setInterval(() => this.tell(), TOUCH_MS).unref();
   }
@@ -142,16 +149,14 @@ export class HeldTerminal implements TerminalChannel {
 
   attach(onOutput: (chunk: Buffer) => void): void {
     this.listener = onOutput;
-    this.flow();
+    for (const chunk of this.early.splice(0)) onOutput(chunk);
+    this.tellSome();
+    if (this.exit) this.settle(this.exit);
   }
 
-  pause(): void {
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.paused = false;
-    this.flow();
+  allow(position: number): void {
+    this.allowed = Math.max(this.allowed, position);
+    this.tellSome();
   }
 
   write(bytes: Buffer, mark?: InputMark): Promise<void> {
@@ -180,6 +185,7 @@ export class HeldTerminal implements TerminalChannel {
   detach(): void {
     this.detached = true;
     this.listener = null;
+    this.allowed = Infinity;
     this.tell();
     this.leave();
   }
@@ -211,10 +217,11 @@ export class HeldTerminal implements TerminalChannel {
       case 'output':
         this.options.touch();
         this.received += frame.bytes.length;
-        this.queue.push(frame.bytes);
-        this.flow();
-        // A holder keeps to its window; what says otherwise is its user's, and is not given the server's memory.
-        if (this.received - this.consumed > this.options.bufferBytes + 2 * WINDOW_BYTES) {
+        if (this.listener) this.listener(frame.bytes);
+        else this.early.push(frame.bytes);
+        this.tellSome();
+        // A holder keeps to its window; what says otherwise is its user's, and is given neither the server's memory nor its time.
+        if (!this.over && this.received - this.told > this.options.bufferBytes + 2 * WINDOW_BYTES) {
           this.leave();
           this.end(null);
         }
@@ -273,6 +280,7 @@ export class HeldTerminal implements TerminalChannel {
     // Its bytes or its input have moved on without this server.
     if (from !== this.received || !this.input.resume(accepted, taken))
       this.finish({ code: null, signal: null, reason: 'killed' });
+    this.told = this.received; // for a holder what went before a connection is consumed
   }
 
   private pump(): void {
@@ -294,7 +302,7 @@ export class HeldTerminal implements TerminalChannel {
     this.exit ??= exit;
     this.input.fail();
     this.leave();
-    this.flow();
+    if (this.listener) this.settle(this.exit);
   }
 
   private leave(): void {
@@ -302,20 +310,19 @@ export class HeldTerminal implements TerminalChannel {
     this.connection?.close();
   }
 
-  private flow(): void {
-    // What an ended shell has left is bounded and nobody's to slow.
-    while (this.listener && (!this.paused || this.over)) {
-      const chunk = this.queue.shift();
-      if (!chunk) break;
-      this.consumed += chunk.length;
-      this.listener(chunk);
-    }
-    if (this.consumed - this.told >= this.tellBytes) this.tell();
-    if (this.exit && this.queue.length === 0) this.settle(this.exit);
+  /** Not for every byte: when it is worth a word, or waited for. */
+  private tellSome(): void {
+    const news = this.due - this.told;
+    const waits = this.received >= this.told + this.window;
+    if (this.listener && news > 0 && (waits || news >= this.window / WORDS)) this.tell();
+  }
+
+  private get due(): number {
+    return Math.max(this.told, Math.min(this.allowed - this.window, this.received));
   }
 
   private tell(): void {
-    this.told = this.consumed;
-    this.connection?.send(consumedFrame(this.consumed));
+    this.told = this.due;
+    this.connection?.send(consumedFrame(this.told));
   }
 }

@@ -1,4 +1,4 @@
-import { type InputMark, RuntimeError } from '@devpocket/runtime';
+import { countAfter, type InputMark, RuntimeError } from '@devpocket/runtime';
 import { INPUT_MOST, inputFrame, PIECE } from './frames';
 
 interface Write {
@@ -44,7 +44,7 @@ export class InputQueue {
         const at = this.sent - begins;
         const piece = bytes.subarray(at, at + Math.min(PIECE, room));
         this.sent += piece.length;
-        yield inputFrame(begins + at, piece, mark?.clientId ?? '', mark ? mark.seq - (ends - this.sent) : 0);
+        yield inputFrame(begins + at, piece, mark?.clientId ?? '', mark ? countAfter(mark, this.sent - begins, bytes.length) : 0);
       }
     }
   }

@@ -9,6 +9,7 @@ const OUT_OF_REACH_MS = 5_000;
 function listen(channel: TerminalChannel): { text: string } {
   const heard = { text: '' };
   channel.attach((chunk) => (heard.text += chunk.toString('latin1')));
+  channel.allow(Infinity);
   return heard;
 }
 

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  ackFrame,
+  allowFrame,
   type Attached,
   FrameReader,
   HOST_PROTOCOL,
@@ -19,6 +19,7 @@ import { spawnSealed } from './spawn-sealed';
 import { type Layout } from './layout';
 
 const READY_MS = 10_000;
+const READ_BYTES = 262_144;
 /** The host may not have seen yet that the server before this one is gone. */
 const TAKEN_MS = 1_000;
 
@@ -30,8 +31,18 @@ export interface HostClientOptions {
 
 /** Where an attachment's output and end go. */
 export interface Receiver {
+  /** @param bytes good only while it is called */
   output(bytes: Buffer): void;
   exit(exit: TerminalExit): void;
+}
+
+interface HostMessage {
+  readonly re?: number;
+  readonly ok?: unknown;
+  readonly error?: string;
+  readonly event?: string;
+  readonly handle?: number;
+  readonly exit?: TerminalExit;
 }
 
 interface Waiting {
@@ -49,6 +60,8 @@ export class HostClient {
   private readonly waiting = new Map<number, Waiting>();
   private readonly receivers = new Map<number, Receiver>();
   private closed = false;
+  /** What comes over the socket. */
+  private take: (chunk: Buffer) => void = () => undefined;
 
   constructor(private readonly options: HostClientOptions) {}
 
@@ -94,15 +107,15 @@ export class HostClient {
     await this.send(socket, (id) => inputFrame({ ...header, id }, bytes));
   }
 
-  ack(handle: number, bytes: number): void {
-    if (this.socket?.writable) put(this.socket, ackFrame(handle, bytes));
+  allow(handle: number, position: number): void {
+    if (this.socket?.writable) this.socket.write(allowFrame(handle, position));
   }
 
   drop(handle: number): void {
     this.receivers.delete(handle);
   }
 
-  private send(socket: Socket, frameOf: (id: number) => Buffer[], onAnswer?: (value: unknown) => void): Promise<unknown> {
+  private send(socket: Socket, frameOf: (id: number) => Buffer, onAnswer?: (value: unknown) => void): Promise<unknown> {
     const id = this.nextId;
     this.nextId += 1;
     return new Promise((resolve, reject) => {
@@ -111,7 +124,7 @@ export class HostClient {
         resolve(value);
       };
       this.waiting.set(id, { resolve: answered, reject });
-      put(socket, frameOf(id));
+      socket.write(frameOf(id));
     });
   }
 
@@ -129,7 +142,7 @@ export class HostClient {
     const deadline = begun + READY_MS;
     let started = false;
     while (Date.now() < deadline) {
-      const socket = await tryConnect(path);
+      const socket = await tryConnect(path, (chunk) => this.take(chunk));
       if (!socket) {
         if (!started) this.start(path);
         started = true;
@@ -185,27 +198,16 @@ export class HostClient {
   private adopt(socket: Socket): void {
     this.socket = socket;
     const reader = new FrameReader();
-    socket.on('data', (chunk: Buffer) => {
-      for (const frame of reader.push(chunk)) {
+    this.take = (chunk) =>
+      reader.push(chunk, (frame) => {
         if (frame.kind === 'output') this.receivers.get(frame.handle)?.output(frame.bytes);
-        else if (frame.kind === 'json')
-          this.receive(
-            frame.value as { re?: number; ok?: unknown; error?: string; event?: string; handle?: number; exit?: TerminalExit },
-          );
-      }
-    });
+        else if (frame.kind === 'json') this.receive(frame.value as HostMessage);
+      });
     socket.on('error', () => undefined); // a close follows
     socket.on('close', () => this.lost(socket));
   }
 
-  private receive(message: {
-    re?: number;
-    ok?: unknown;
-    error?: string;
-    event?: string;
-    handle?: number;
-    exit?: TerminalExit;
-  }): void {
+  private receive(message: HostMessage): void {
     if (message.event === 'exit' && message.handle !== undefined && message.exit) {
       const receiver = this.receivers.get(message.handle);
       this.receivers.delete(message.handle);
@@ -236,15 +238,15 @@ export class HostClient {
   }
 }
 
-function put(socket: Socket, parts: readonly Buffer[]): void {
-  socket.cork();
-  for (const part of parts) socket.write(part);
-  socket.uncork();
-}
-
-function tryConnect(path: string): Promise<Socket | null> {
+/** Reads into one buffer, again and again: what comes is copied once, to where it is kept. */
+function tryConnect(path: string, take: (chunk: Buffer) => void): Promise<Socket | null> {
   return new Promise((resolve) => {
-    const socket = connect(path);
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const callback = (length: number): boolean => {
+      take(buffer.subarray(0, length));
+      return true;
+    };
+    const socket = connect({ path, onread: { buffer, callback } });
     socket.once('connect', () => {
       socket.removeAllListeners('error');
       resolve(socket);

@@ -3,11 +3,12 @@ import { type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { type Readable, type Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Pty } from './pty';
 import { SEARCH_PATH } from './search-path';
 import { type Capabilities } from './capabilities';
 import { giveFolder } from './folder';
 import { type Cgroups } from './cgroup';
-import { HostSession, openJoined, openPlain } from './host-session';
+import { HostSession } from './host-session';
 import { type HostSpec } from './host-protocol';
 import { type EnvironmentState, type Layout, readState, writeState } from './layout';
 import { LogWriter } from './log-file';
@@ -200,17 +201,17 @@ export class HostEnvironment {
     if (run?.phase !== 'running') return null;
     const before = this.sessions.get(sessionId);
     if (before) return before;
-    const pty =
+    const { pty, pid } =
       run.target > 0
-        ? openJoined(joinArguments({ ...run, resources: run.spec.resources }), cols, rows)
-        : openPlain(
+        ? Pty.joined(joinArguments({ ...run, resources: run.spec.resources }), cols, rows)
+        : Pty.plain(
             [BASE_VARIABLES.SHELL ?? '/bin/sh', '-i'],
             cols,
             rows,
             this.context.layout.workspace(this.id),
             this.plainVariables(run.spec),
           );
-    const session = new HostSession(sessionId, this.id, pty, { cols, rows }, this.context.bufferBytes, (code, sig) =>
+    const session = new HostSession(sessionId, this.id, pty, pid, { cols, rows }, this.context.bufferBytes, (code, sig) =>
       this.explain(run, code, sig),
     );
     this.sessions.set(sessionId, session);

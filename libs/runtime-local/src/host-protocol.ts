@@ -1,23 +1,15 @@
-import { type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
+import { type InputMark, type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
-export const HOST_PROTOCOL = 3;
+export const HOST_PROTOCOL = 4;
 
 /** What a second server hears, whatever it asks. */
 export const TAKEN = 'taken';
 
-/**
- * Output that may be under way to the server before the PTY is paused. With the half of its buffer that a server is behind when it
- * pauses, it still fits into that buffer at the shell's end.
- */
-export const WINDOW_BYTES = 262_144;
-/** What a piece of output counts beside its bytes: a shell that prints byte by byte is not a million pieces ahead. */
-export const FRAME_COST = 256;
-
 const FRAME_JSON = 0;
 const FRAME_OUTPUT = 1;
 const FRAME_INPUT = 2;
-const FRAME_ACK = 3;
+const FRAME_ALLOW = 3;
 const MOST_FRAME_BYTES = 16 * 1024 * 1024;
 
 /** What the server asks of the host; each has an `id` that the answer bears. */
@@ -82,85 +74,96 @@ export interface Attached extends HostRecord {
 export interface InputHeader {
   readonly id: number;
   readonly sessionId: string;
-  readonly mark?: { readonly clientId: string; readonly seq: number };
+  readonly mark?: InputMark;
 }
 
 export type Frame =
   | { readonly kind: 'json'; readonly value: unknown }
+  /** A piece of it: output is passed on as it comes. A view that is good until the next push. */
   | { readonly kind: 'output'; readonly handle: number; readonly bytes: Buffer }
   | { readonly kind: 'input'; readonly header: InputHeader; readonly bytes: Buffer }
-  | { readonly kind: 'ack'; readonly handle: number; readonly bytes: number };
+  | { readonly kind: 'allow'; readonly handle: number; readonly position: number };
 
-function frame(kind: number, ...parts: readonly Buffer[]): Buffer[] {
-  const head = Buffer.allocUnsafe(5);
-  head.writeUInt32BE(1 + parts.reduce((sum, { length }) => sum + length, 0), 0);
-  head.writeUInt8(kind, 4);
-  return [head, ...parts];
+const LENGTH_BYTES = 4;
+const HEAD_BYTES = LENGTH_BYTES + 1;
+const HANDLE_BYTES = 4;
+const POSITION_BYTES = 6;
+const MOST_POSITION = 2 ** 48 - 1;
+
+/** One buffer, so that it is one write. */
+function frame(kind: number, ...parts: readonly Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = Buffer.allocUnsafe(HEAD_BYTES + length);
+  whole.writeUInt32BE(1 + length, 0);
+  whole[LENGTH_BYTES] = kind;
+  let at = HEAD_BYTES;
+  for (const part of parts) at += part.copy(whole, at);
+  return whole;
 }
 
-function uint32(value: number): Buffer {
-  const buffer = Buffer.allocUnsafe(4);
-  buffer.writeUInt32BE(value, 0);
+function number(value: number, bytes: number): Buffer {
+  const buffer = Buffer.allocUnsafe(bytes);
+  buffer.writeUIntBE(value, 0, bytes);
   return buffer;
 }
 
-export const jsonFrame = (value: unknown): Buffer[] => frame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
-export const outputFrame = (handle: number, bytes: Buffer): Buffer[] => frame(FRAME_OUTPUT, uint32(handle), bytes);
-export const ackFrame = (handle: number, bytes: number): Buffer[] => frame(FRAME_ACK, uint32(handle), uint32(bytes));
+export const jsonFrame = (value: unknown): Buffer => frame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
+export const outputFrame = (handle: number, parts: readonly Buffer[]): Buffer =>
+  frame(FRAME_OUTPUT, number(handle, HANDLE_BYTES), ...parts);
+export const allowFrame = (handle: number, position: number): Buffer =>
+  frame(FRAME_ALLOW, number(handle, HANDLE_BYTES), number(Math.min(position, MOST_POSITION), POSITION_BYTES));
 
-export function inputFrame(header: InputHeader, bytes: Buffer): Buffer[] {
+export function inputFrame(header: InputHeader, bytes: Buffer): Buffer {
   const text = Buffer.from(JSON.stringify(header));
-  return frame(FRAME_INPUT, uint32(text.length), text, bytes);
+  return frame(FRAME_INPUT, number(text.length, 4), text, bytes);
 }
 
-/** Cuts a stream of bytes into frames. @throws Error for one that cannot be ours */
+/** Cuts a stream of bytes into frames. */
 export class FrameReader {
-  private chunks: Buffer[] = [];
-  private size = 0;
+  private rest: Buffer = Buffer.alloc(0);
+  /** Bytes of the output frame that is under way. */
+  private due = 0;
+  private handle = 0;
 
-  push(chunk: Buffer): Frame[] {
-    this.chunks.push(chunk);
-    this.size += chunk.length;
-    const frames: Frame[] = [];
-    for (;;) {
-      if (this.size < 4) return frames;
-      const length = this.peek(4).readUInt32BE(0);
+  /** @param chunk may be overwritten afterwards @throws Error for what cannot be ours */
+  push(chunk: Buffer, take: (frame: Frame) => void): void {
+    let data = this.rest.length > 0 ? Buffer.concat([this.rest, chunk]) : chunk;
+    while (data.length > 0) {
+      if (this.due > 0) {
+        const bytes = data.subarray(0, this.due);
+        this.due -= bytes.length;
+        data = data.subarray(bytes.length);
+        take({ kind: 'output', handle: this.handle, bytes });
+        continue;
+      }
+      if (data.length < HEAD_BYTES) break;
+      const length = data.readUInt32BE(0);
       if (length < 1 || length > MOST_FRAME_BYTES) throw new Error(`A frame of ${length} bytes`);
-      if (this.size < 4 + length) return frames;
-      frames.push(parse(this.take(4 + length).subarray(4)));
+      if (data[LENGTH_BYTES] === FRAME_OUTPUT) {
+        if (data.length < HEAD_BYTES + HANDLE_BYTES) break;
+        this.handle = data.readUInt32BE(HEAD_BYTES);
+        this.due = length - 1 - HANDLE_BYTES;
+        data = data.subarray(HEAD_BYTES + HANDLE_BYTES);
+        continue;
+      }
+      if (data.length < LENGTH_BYTES + length) break;
+      take(parse(data[LENGTH_BYTES] ?? 0, data.subarray(HEAD_BYTES, LENGTH_BYTES + length)));
+      data = data.subarray(LENGTH_BYTES + length);
     }
-  }
-
-  private peek(bytes: number): Buffer {
-    const [first] = this.chunks;
-    if (first && first.length >= bytes) return first;
-    this.chunks = [Buffer.concat(this.chunks)];
-    return this.chunks[0] ?? Buffer.alloc(0);
-  }
-
-  private take(bytes: number): Buffer {
-    const all = this.peek(bytes);
-    const rest = all.subarray(bytes);
-    this.chunks = rest.length > 0 ? [rest, ...this.chunks.slice(1)] : this.chunks.slice(1);
-    this.size -= bytes;
-    return all.subarray(0, bytes);
+    this.rest = Buffer.from(data);
   }
 }
 
-function parse(body: Buffer): Frame {
-  const kind = body.readUInt8(0);
-  const rest = body.subarray(1);
+function parse(kind: number, body: Buffer): Frame {
   switch (kind) {
     case FRAME_JSON:
-      return { kind: 'json', value: JSON.parse(rest.toString('utf8')) as unknown };
-    case FRAME_OUTPUT:
-      return { kind: 'output', handle: rest.readUInt32BE(0), bytes: rest.subarray(4) };
-    case FRAME_ACK:
-      return { kind: 'ack', handle: rest.readUInt32BE(0), bytes: rest.readUInt32BE(4) };
+      return { kind: 'json', value: JSON.parse(body.toString('utf8')) as unknown };
+    case FRAME_ALLOW:
+      return { kind: 'allow', handle: body.readUInt32BE(0), position: body.readUIntBE(HANDLE_BYTES, POSITION_BYTES) };
     case FRAME_INPUT: {
-      const size = rest.readUInt32BE(0);
-      const header = JSON.parse(rest.subarray(4, 4 + size).toString('utf8')) as InputHeader;
-      return { kind: 'input', header, bytes: rest.subarray(4 + size) };
+      const size = body.readUInt32BE(0);
+      const header = JSON.parse(body.toString('utf8', 4, 4 + size)) as InputHeader;
+      return { kind: 'input', header, bytes: Buffer.from(body.subarray(4 + size)) };
     }
     default:
       throw new Error(`A frame of the unknown kind ${kind}`);

@@ -7,9 +7,8 @@ export class LocalTerminal implements TerminalChannel {
   readonly ended: Promise<TerminalExit>;
   private settle: (exit: TerminalExit) => void = () => undefined;
   private listener: ((chunk: Buffer) => void) | null = null;
-  private paused = false;
-  /** Came before anybody listened, or while paused: not acknowledged, so the host stops sending when its window is full. */
-  private queue: Buffer[] = [];
+  /** Came before anybody listened: what was kept. */
+  private early: Buffer[] = [];
   private exit: TerminalExit | null = null;
   private size: TerminalSize;
 
@@ -62,16 +61,12 @@ export class LocalTerminal implements TerminalChannel {
 
   attach(onOutput: (chunk: Buffer) => void): void {
     this.listener = onOutput;
-    this.flow();
+    for (const chunk of this.early.splice(0)) onOutput(chunk);
+    if (this.exit) this.settle(this.exit);
   }
 
-  pause(): void {
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.paused = false;
-    this.flow();
+  allow(position: number): void {
+    if (!this.exit) this.host.allow(this.attached.handle, position);
   }
 
   write(bytes: Buffer, mark?: InputMark): Promise<void> {
@@ -99,23 +94,12 @@ export class LocalTerminal implements TerminalChannel {
   }
 
   private output(bytes: Buffer): void {
-    this.queue.push(bytes);
-    this.flow();
+    if (this.listener) this.listener(bytes);
+    else this.early.push(Buffer.from(bytes));
   }
 
   private end(exit: TerminalExit): void {
     this.exit = exit;
-    this.flow();
-  }
-
-  private flow(): void {
-    // What an ended shell has left is bounded and nobody's to slow.
-    while (this.listener && (!this.paused || this.exit)) {
-      const chunk = this.queue.shift();
-      if (!chunk) break;
-      this.host.ack(this.attached.handle, chunk.length);
-      this.listener(chunk);
-    }
-    if (this.exit && this.queue.length === 0) this.settle(this.exit);
+    if (this.listener) this.settle(exit);
   }
 }

@@ -60,8 +60,12 @@ async function until<T>(look: () => Promise<T | null> | T | null, ms = 15_000): 
 class Shell {
   output = '';
 
-  constructor(readonly channel: TerminalChannel) {
+  constructor(
+    readonly channel: TerminalChannel,
+    allowed = Infinity,
+  ) {
     channel.attach((chunk) => (this.output += chunk.toString('utf8')));
+    channel.allow(allowed);
   }
 
   /** Runs a command and returns what it printed. */
@@ -100,10 +104,11 @@ describe('the local runtime', () => {
     });
   }
 
-  async function shell(environmentId = ONE): Promise<Shell> {
+  async function shell(environmentId = ONE, allowed = Infinity): Promise<Shell> {
     sessions += 1;
     const opened = new Shell(
       await driver.openTerminal(placeOf(environmentId), { sessionId: `s${sessions}`, cols: 80, rows: 24 }),
+      allowed,
     );
     await opened.run("stty -echo; PS1=''; PS2=''; bind 'set enable-bracketed-paste off' 2>/dev/null");
     return opened;
@@ -298,15 +303,15 @@ describe('the local runtime', () => {
 
   it('slows a shell whose output nobody takes, and loses nothing', async () => {
     await start(specOf(ONE, 1));
-    const one = await shell();
-    one.channel.pause();
-    await one.channel.write(Buffer.from('seq 300000 > /dev/tty; echo DO""NE\n'));
-    const held = one.output.length;
-    expect(await one.channel.foregroundBusy()).not.toBeNull();
-    one.channel.resume();
+    const one = await shell(ONE, 100_000);
+    await one.channel.write(Buffer.from('echo BE""GIN; seq 300000; echo DO""NE\n'));
+    await until(() => (one.output.length >= 100_000 ? true : null));
+    expect(await one.channel.foregroundBusy()).toBe(true);
+    expect(one.output.length).toBeLessThan(170_000);
+    one.channel.allow(Infinity);
     await until(() => (one.output.includes('DONE') ? true : null));
-    const printed = one.output.slice(held).replaceAll('\r\n', '\n');
-    expect(printed.slice(0, printed.indexOf('DONE'))).toBe(
+    const printed = one.output.replaceAll('\r\n', '\n');
+    expect(printed.slice(printed.indexOf('BEGIN\n') + 6, printed.indexOf('DONE'))).toBe(
       Array.from({ length: 300_000 }, (_, index) => `${index + 1}\n`).join(''),
     );
   });

@@ -50,12 +50,12 @@ class Host {
     const reader = new FrameReader();
     socket.on('data', (chunk: Buffer) => {
       try {
-        for (const frame of reader.push(chunk)) {
+        reader.push(chunk, (frame) => {
           if (frame.kind === 'json') void this.request(socket, frame.value as HostRequest & { id: number });
           else if (socket !== this.server) socket.destroy();
           else if (frame.kind === 'input') this.input(socket, frame.header, frame.bytes);
-          else if (frame.kind === 'ack') this.handles.get(frame.handle)?.acked(frame.bytes);
-        }
+          else if (frame.kind === 'allow') this.handles.get(frame.handle)?.allow(frame.position);
+        });
       } catch (error) {
         this.context.log(`closing a connection: ${String(error)}`);
         socket.destroy();
@@ -167,7 +167,7 @@ class Host {
     const handle = this.nextHandle;
     this.nextHandle += 1;
     const { start, kept, marks, begin } = session.attach({
-      output: (bytes) => send(socket, outputFrame(handle, bytes)),
+      output: (parts) => send(socket, outputFrame(handle, parts)),
       exit: (exit) => send(socket, jsonFrame({ event: 'exit', handle, exit })),
     });
     this.handles.set(handle, session);
@@ -242,11 +242,8 @@ class Host {
   }
 }
 
-function send(socket: Socket, parts: readonly Buffer[]): void {
-  if (!socket.writable) return;
-  socket.cork();
-  for (const part of parts) socket.write(part);
-  socket.uncork();
+function send(socket: Socket, frame: Buffer): void {
+  if (socket.writable) socket.write(frame);
 }
 
 function kill(pid: number, name: NodeJS.Signals): void {

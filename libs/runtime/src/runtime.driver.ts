@@ -31,11 +31,13 @@ export interface TerminalChannel extends TerminalSize {
   /** Settles once, after the last output: the shell's end. Never rejects. */
   readonly ended: Promise<TerminalExit>;
 
-  /** Begins the flow of output to `onOutput`. Call once. */
+  /** Begins the flow of output to `onOutput`, with what was kept. Call once. */
   attach(onOutput: (chunk: Buffer) => void): void;
-  /** Stops reading the PTY, so that the shell blocks when its buffer is full; `resume` goes on, and so does the shell's end. */
-  pause(): void;
-  resume(): void;
+  /**
+   * Lets output come up to a position (of raw PTY bytes); behind it, or not much later, the PTY is not read, so that the shell blocks
+   * when its buffer is full. What was kept comes without; what was allowed is not taken back; the shell's end lifts it.
+   */
+  allow(position: number): void;
   /**
    * Writes input, whole and in order with other writes; resolves when the PTY took the last byte, however long a slow reader
    * takes. With a mark, bytes at or below the client's mark were taken before and are dropped (the write is idempotent), and the

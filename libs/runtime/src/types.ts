@@ -180,6 +180,14 @@ export interface TerminalRecord extends TerminalSize {
 export interface InputMark {
   readonly clientId: string;
   readonly seq: number;
+  /** How much a write counts, if not its bytes: a key is one, whatever it is encoded as, and is taken when all of it is. */
+  readonly span?: number | undefined;
+}
+
+/** The client's count when `taken` of a write's `length` bytes are taken. */
+export function countAfter({ seq, span }: InputMark, taken: number, length: number): number {
+  if (taken === length) return seq;
+  return span === undefined ? seq - (length - taken) : seq - span;
 }
 
 export interface RuntimeReport {

@@ -25,9 +25,11 @@ export class FakeTerminal {
   private line = '';
   private readonly marks = new Map<string, number>();
   private listener: ((chunk: Buffer) => void) | null = null;
-  private paused = false;
-  /** Printed while paused: the program's, not yet the terminal's. */
+  /** Position up to which output may come; without a server all may. */
+  private allowed = Infinity;
+  /** Printed beyond it: the program's, not yet the terminal's. */
   private blocked: Buffer[] = [];
+  private flowing = false;
   private exit: TerminalExit | null = null;
   /** Its end, behind more output than the window takes. */
   private pending: TerminalExit | null = null;
@@ -75,17 +77,12 @@ export class FakeTerminal {
       ended: this.ended,
       attach: (onOutput) => {
         if (this.kept.length > 0) onOutput(this.kept);
+        this.allowed = this.position;
         this.listener = onOutput;
       },
-      pause: () => {
-        this.paused = true;
-      },
-      resume: () => {
-        this.paused = false;
-        const { blocked } = this;
-        this.blocked = [];
-        for (const chunk of blocked) this.print(chunk);
-        if (this.pending) this.end(this.pending);
+      allow: (position) => {
+        this.allowed = Math.max(this.allowed, position);
+        this.unblock();
       },
       write: (bytes, mark) => this.write(bytes, mark),
       resize: (to) => {
@@ -104,33 +101,48 @@ export class FakeTerminal {
 
   detach(): void {
     this.listener = null;
-    this.paused = false;
+    this.allowed = Infinity;
+    this.unblock();
   }
 
   print(data: Buffer): void {
     if (this.exit) return;
-    if (this.paused) {
-      this.blocked.push(data);
+    this.blocked.push(data);
+    this.unblock();
+  }
+
+  end(exit: TerminalExit): void {
+    if (this.exit) return;
+    if (Buffer.concat(this.blocked).length > WINDOW_BYTES) {
+      this.pending ??= exit;
       return;
     }
+    this.allowed = Infinity;
+    for (const chunk of this.blocked.splice(0)) this.put(chunk);
+    this.exit = exit;
+    this.endedAt = new Date();
+    this.settle(exit);
+  }
+
+  private put(data: Buffer): void {
     this.position += data.length;
     this.kept = Buffer.concat([this.kept, data]).subarray(-KEPT_BYTES);
     this.listener?.(data);
   }
 
-  end(exit: TerminalExit): void {
-    if (this.exit) return;
-    const { blocked } = this;
-    if (this.paused && Buffer.concat(blocked).length > WINDOW_BYTES) {
-      this.pending ??= exit;
-      return;
+  /** More may be allowed by what hears of it. */
+  private unblock(): void {
+    if (this.flowing) return;
+    this.flowing = true;
+    while (this.allowed > this.position) {
+      const next = this.blocked.shift();
+      if (!next) break;
+      const now = Math.min(next.length, this.allowed - this.position);
+      if (now < next.length) this.blocked.unshift(next.subarray(now));
+      this.put(next.subarray(0, now));
     }
-    this.paused = false;
-    this.blocked = [];
-    for (const chunk of blocked) this.print(chunk);
-    this.exit = exit;
-    this.endedAt = new Date();
-    this.settle(exit);
+    this.flowing = false;
+    if (this.pending) this.end(this.pending);
   }
 
   private async write(bytes: Buffer, mark?: InputMark): Promise<void> {
@@ -140,7 +152,7 @@ export class FakeTerminal {
     if (mark) {
       const taken = this.marks.get(mark.clientId) ?? 0;
       if (mark.seq <= taken) return;
-      fresh = bytes.subarray(Math.max(0, bytes.length - (mark.seq - taken)));
+      if (mark.span === undefined) fresh = bytes.subarray(Math.max(0, bytes.length - (mark.seq - taken)));
       this.marks.set(mark.clientId, mark.seq);
     }
     for (const part of fresh.toString('utf8').split(/(?<=[\r\n])/)) this.type(part);

@@ -31,7 +31,7 @@ export class EventsGateway implements OnGatewayConnection<EdgeSocket> {
     const intake = new FrameIntake(socket, this.clock);
     const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
     intake.begin(
-      (text) => intake.during('all', answer(socket, text, renew)),
+      (data, isBinary) => intake.during('all', answer(socket, data, isBinary, renew)),
       (error) => this.refuse(edge, error),
     );
     for await (const item of this.feed.follow(principal.userId, query.get('after') || null, ended.signal)) {

@@ -32,12 +32,12 @@ export class FrameIntake {
   }
 
   /** @param failed what `take` throws, which otherwise would end the process */
-  begin(take: (text: string) => void, failed: (error: unknown) => void): void {
-    this.socket.on('message', (data: RawData) => {
+  begin(take: (data: RawData, isBinary: boolean) => void, failed: (error: unknown) => void): void {
+    this.socket.on('message', (data: RawData, isBinary: boolean) => {
       if (this.socket.readyState !== this.socket.OPEN) return;
       this.spend();
       try {
-        take(textOf(data));
+        take(data, isBinary);
       } catch (error) {
         failed(error);
       }
@@ -90,10 +90,7 @@ export class FrameIntake {
   }
 }
 
-function textOf(data: RawData): string {
-  return Buffer.isBuffer(data)
-    ? data.toString('utf8')
-    : Array.isArray(data)
-      ? Buffer.concat(data).toString('utf8')
-      : Buffer.from(data).toString('utf8');
+export function bufferOf(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }

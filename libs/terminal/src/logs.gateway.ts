@@ -44,7 +44,7 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
     const intake = new FrameIntake(socket, this.clock);
     const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
     intake.begin(
-      (text) => intake.during('all', answer(socket, text, renew)),
+      (data, isBinary) => intake.during('all', answer(socket, data, isBinary, renew)),
       (error) => refuse(socket, error),
     );
     const driver = this.runtimes.get(environment.runtimeKind);

@@ -1,4 +1,6 @@
-import { type WebSocket } from 'ws';
+import { readControl, sendMessage } from '@devpocket/http';
+import { type RawData, type WebSocket } from 'ws';
+import { bufferOf } from './frame-intake';
 import { isPingId, parseObject } from './terminal.protocol';
 
 /** Bytes that a socket may hold before what it is told is read no further. */
@@ -12,16 +14,21 @@ export function send(socket: WebSocket, message: Readonly<Record<string, unknown
       return;
     }
     const slow = socket.bufferedAmount > SOCKET_WINDOW_BYTES;
-    socket.send(JSON.stringify(message), () => resolve());
+    sendMessage(socket, message, () => resolve());
     if (!slow) resolve();
   });
 }
 
 /** What a client may say on a socket that is there to be read: one answer after the other, what is read next waits for it. */
-export async function answer(socket: WebSocket, text: string, renew: (token: string) => Promise<boolean>): Promise<void> {
-  const tell = (message: Readonly<Record<string, unknown>>): void => socket.send(JSON.stringify(message));
+export async function answer(
+  socket: WebSocket,
+  data: RawData,
+  isBinary: boolean,
+  renew: (token: string) => Promise<boolean>,
+): Promise<void> {
+  const tell = (message: Readonly<Record<string, unknown>>): void => sendMessage(socket, message);
   const fault = (code: string, message: string): void => tell({ type: 'error', code, message });
-  const message = parseObject(text);
+  const message = parseObject(readControl(socket, bufferOf(data), isBinary) ?? '');
   if (typeof message?.type !== 'string') fault('bad_message', 'A message is a JSON object with a type');
   else if (message.type === 'ping' && isPingId(message.id))
     tell({ type: 'pong', ...(message.id === undefined ? {} : { id: message.id }) });

@@ -1,10 +1,8 @@
-import { type Clock, type RingBuffer } from '@devpocket/kernel';
+import { type Clock, Gather, PIECE_BYTES, type RingBuffer } from '@devpocket/kernel';
+import { DeliveryWindow } from './delivery-window';
 import { incompleteTail, orphanedHead } from './utf8';
 
-/** Output that is gathered before it is sent, unless nothing was sent for that long: then it goes at once. */
-const COALESCE_MS = 8;
-const MOST_FRAME_BYTES = 65_536;
-/** With `ack=1` at most so much goes unacknowledged. */
+/** With `ack=1` at most so much goes unacknowledged (contract §6). */
 const ACK_WINDOW_BYTES = 262_144;
 /** Bytes that the socket may hold before this cursor waits for it. */
 const SOCKET_WINDOW_BYTES = 262_144;
@@ -12,13 +10,23 @@ const SOCKET_WINDOW_BYTES = 262_144;
 const CHARACTER_MS = 200;
 /** A client that takes nothing for so long has stalled: a controller stops counting while others are attached. */
 export const STALL_MS = 5_000;
+/** What waits here for a client's window to open again, so that it is filled at once: a share of it. */
+const RESERVE = 4;
 
 /** Where a client's messages go. */
 export interface Outlet {
-  /** @param sent called when the message has left this process */
-  send(message: Readonly<Record<string, unknown>>, sent?: () => void): void;
+  /** Anything but output. */
+  send(message: Readonly<Record<string, unknown>>): void;
+  /**
+   * @param parts not to be kept: they are views of the ring
+   * @param seq the position behind them
+   * @param sent called when they have left this process
+   */
+  output(parts: readonly Buffer[], seq: number, sent: () => void): void;
+  /** Asks the client to answer when it has read all that was sent before: `heard` is told the answer. */
+  probe(seq: number): void;
   close(code: number, reason: string): void;
-  /** True while so much of its input waits for the shell that nothing is read from it: its acks stand behind. */
+  /** True while so much of its input waits for the shell that nothing is read from it: its answers stand behind. */
   isDeaf(): boolean;
 }
 
@@ -33,14 +41,16 @@ export class AttachedClient {
   /** Position up to which output was sent. */
   position: number;
   acked: number;
+  private readonly window: DeliveryWindow;
+  private readonly gather = new Gather();
   private inSocket = 0;
-  private lastSent = -Infinity;
   private scheduled = false;
+  private flushing = false;
   private holding = false;
   private closed = false;
   private last: Farewell | null = null;
-  /** When it last took something, or had all. */
-  movedAt: number;
+  /** Since when output waits for it to take some. */
+  private fullAt: number | null = null;
 
   constructor(
     readonly clientId: string,
@@ -49,23 +59,42 @@ export class AttachedClient {
     private readonly ring: RingBuffer,
     private readonly outlet: Outlet,
     private readonly clock: Clock,
-    /** Told when the cursor has moved. */
+    /** Told when it has taken something. */
     private readonly onMoved: () => void,
     from: number,
   ) {
     this.position = from;
     this.acked = from;
-    this.movedAt = clock.millis();
+    // What is kept must hold more than what is under way.
+    this.window = new DeliveryWindow(from, ring.capacity / 2);
   }
 
-  /** Up to here the client is known to have the output: as it says itself, else as far as it left this process. */
+  /** Up to here the client is known to have the output: what comes later must be kept for its return. */
   get confirmed(): number {
-    return this.heedsAcks ? this.acked : this.position;
+    if (!this.isHeard) return this.position;
+    return this.acks ? this.acked : this.window.delivered;
   }
 
-  /** Waiting for an ack that waits for input that waits for the output to be taken would have no end. */
-  private get heedsAcks(): boolean {
-    return this.acks && !this.outlet.isDeaf();
+  /** Up to here the shell may print on: as much as the client can be given at once, and some more. */
+  get limit(): number {
+    if (!this.isHeard) return this.position + SOCKET_WINDOW_BYTES - this.inSocket;
+    const { delivered, size } = this.window;
+    const limit = delivered + size + size / RESERVE;
+    return this.acks ? Math.min(limit, this.acked + ACK_WINDOW_BYTES + size / RESERVE) : limit;
+  }
+
+  /** The shell waits for it to take something. */
+  holdsUp(): void {
+    this.fullAt ??= this.clock.millis();
+  }
+
+  get stalled(): boolean {
+    return this.fullAt !== null && this.clock.millis() - this.fullAt >= STALL_MS;
+  }
+
+  /** Waiting for an answer that waits for input that waits for the output to be taken would have no end. */
+  private get isHeard(): boolean {
+    return !this.outlet.isDeaf();
   }
 
   send(message: Readonly<Record<string, unknown>>): void {
@@ -83,25 +112,29 @@ export class AttachedClient {
     this.closed = true;
   }
 
+  /** The client has rendered all up to `seq`. */
   ack(seq: number): void {
     const to = Math.min(this.position, seq);
-    if (to <= this.acked) return;
-    this.acked = to;
-    this.movedAt = this.clock.millis();
-    this.flush();
-    this.onMoved();
+    const news = to > this.acked;
+    if (news) this.acked = to;
+    if (this.window.heard(to, this.clock.millis()) || news) this.moved();
+  }
+
+  /** The client has read all up to `seq`: the answer to a probe. */
+  heard(seq: number): void {
+    if (this.window.heard(Math.min(this.position, seq), this.clock.millis())) this.moved();
   }
 
   /** There is new output: an echo goes at once, a flood in large frames. */
   wake(): void {
     if (this.closed || this.scheduled) return;
-    const now = this.clock.millis();
-    if (now - this.lastSent >= COALESCE_MS || this.ring.end - this.position >= MOST_FRAME_BYTES) {
+    const wait = this.gather.wait(this.ring.end - this.position, this.clock.millis());
+    if (wait === 0) {
       this.flush();
       return;
     }
     this.scheduled = true;
-    void this.clock.wait(COALESCE_MS - (now - this.lastSent)).then(() => {
+    void this.clock.wait(wait).then(() => {
       this.scheduled = false;
       this.flush();
     });
@@ -116,43 +149,56 @@ export class AttachedClient {
 
   /** Sends what there is, as far as the client takes it. @param all however much it has not taken */
   flush(all = false): void {
-    while (!this.closed && this.position < this.ring.end && (all || !this.isFull())) {
+    if (this.flushing) return; // an answer came while it is sent: the loop goes on by it
+    this.flushing = true;
+    while (!this.closed && this.position < this.ring.end) {
       if (this.position < this.ring.start) this.skip();
-      const room =
-        this.heedsAcks && !all ? Math.min(MOST_FRAME_BYTES, this.acked + ACK_WINDOW_BYTES - this.position) : MOST_FRAME_BYTES;
-      const bytes = this.ring.slice(this.position, room);
-      const tail = this.last && this.position + bytes.length === this.ring.end ? 0 : incompleteTail(bytes);
-      if (tail === bytes.length) {
+      const room = all ? PIECE_BYTES : this.room();
+      if (room <= 0) break;
+      const length = Math.min(room, PIECE_BYTES, this.ring.end - this.position);
+      const ends = this.last !== null && this.position + length === this.ring.end;
+      const tail = ends ? 0 : incompleteTail(this.ring.slice(this.position + Math.max(0, length - 3), Math.min(3, length)));
+      if (tail === length) {
         this.hold();
         break;
       }
-      this.emit(tail > 0 ? bytes.subarray(0, bytes.length - tail) : bytes);
+      this.emit(length - tail);
     }
-    if (this.confirmed >= this.ring.end) this.movedAt = this.clock.millis();
-    if (!this.last || this.position < this.ring.end) return;
+    this.flushing = false;
+    if (!this.last || this.closed || this.position < this.ring.end) return;
     this.send(this.last.message);
     this.close(this.last.code, this.last.reason);
   }
 
+  private moved(): void {
+    this.fullAt = null;
+    this.flush();
+    this.onMoved();
+  }
+
   private async hurry(): Promise<void> {
     while (!this.closed) {
-      const left = this.movedAt + STALL_MS - this.clock.millis();
+      const now = this.clock.millis();
+      const left = (this.fullAt ?? now) + STALL_MS - now;
       if (left <= 0) this.flush(true);
       else await this.clock.wait(left);
     }
   }
 
-  private emit(bytes: Buffer): void {
-    this.position += bytes.length;
-    this.inSocket += bytes.length;
-    this.lastSent = this.clock.millis();
-    this.outlet.send({ type: 'output', data: bytes.toString('utf8'), seq: this.position }, () => {
-      const full = this.isFull();
-      this.inSocket -= bytes.length;
-      if (!this.acks) this.movedAt = this.clock.millis();
-      if (full) this.flush();
-      this.onMoved();
+  private emit(length: number): void {
+    const parts = this.ring.parts(this.position, length);
+    const now = this.clock.millis();
+    this.position += length;
+    this.inSocket += length;
+    this.gather.sent(length, now);
+    this.outlet.output(parts, this.position, () => {
+      const full = this.inSocket >= SOCKET_WINDOW_BYTES;
+      this.inSocket -= length;
+      if (full) this.moved();
     });
+    if (!this.window.isDue(this.position)) return;
+    this.window.probed(this.position, now);
+    this.outlet.probe(this.position);
   }
 
   /** It fell behind what is kept. */
@@ -161,6 +207,7 @@ export class AttachedClient {
     this.outlet.send({ type: 'gap', bytes: to - this.position, seq: to });
     this.position = to;
     this.acked = Math.max(this.acked, to);
+    this.window.skipped(to);
   }
 
   /** An incomplete character waits for its rest, but not for ever. */
@@ -176,12 +223,19 @@ export class AttachedClient {
         return;
       }
       const bytes = this.ring.slice(at, 4);
-      if (incompleteTail(bytes) === bytes.length && bytes.length > 0) this.emit(bytes);
+      if (incompleteTail(bytes) === bytes.length && bytes.length > 0) this.emit(bytes.length);
       else this.flush();
     });
   }
 
-  private isFull(): boolean {
-    return this.inSocket >= SOCKET_WINDOW_BYTES || (this.heedsAcks && this.position - this.acked >= ACK_WINDOW_BYTES);
+  /** Bytes that it takes now. */
+  private room(): number {
+    let room = SOCKET_WINDOW_BYTES - this.inSocket;
+    if (this.isHeard) {
+      room = Math.min(room, this.window.room(this.position));
+      if (this.acks) room = Math.min(room, this.acked + ACK_WINDOW_BYTES - this.position);
+    }
+    if (room <= 0) this.holdsUp();
+    return room;
   }
 }

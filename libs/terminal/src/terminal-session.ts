@@ -1,12 +1,13 @@
 import { type Clock, RingBuffer } from '@devpocket/kernel';
 import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
 import { InputMarks } from './input-marks';
+import { OutputPace, type PacedShell } from './output-pace';
 import { SharedSize } from './shared-size';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
-/** How often a paused shell is looked at again: nobody tells that a client has stalled. */
-const BALANCE_MS = 500;
+/** What the shell may print ahead of what came: enough for a way of some milliseconds; less while nobody looks, for who comes then. */
+const AHEAD_BYTES = { attached: 262_144, detached: 65_536 };
 /** How long kept output may take to come: what a container says of it may not be so. */
 const RESTORE_MS = 10_000;
 const CLOSE_REPLACED = 4408;
@@ -50,9 +51,8 @@ export class TerminalSession {
   private controller: AttachedClient | null = null;
   private readonly marks: InputMarks;
   private readonly size: SharedSize;
-  private paused = false;
+  private readonly pace: OutputPace;
   private released = false;
-  private watched = false;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
   private exit: TerminalExit | null = null;
@@ -78,12 +78,14 @@ export class TerminalSession {
     this.ring = new RingBuffer(bufferBytes, channel.start);
     this.marks = new InputMarks(channel.inputMarks);
     const history = channel.start + channel.kept;
+    this.pace = new OutputPace(clock, this.pacedShell(), history);
     const restored = new Promise<void>((resolve) => {
       channel.attach((chunk) => {
         this.output(chunk, history);
         if (this.ring.end >= history) resolve();
       });
       if (this.ring.end >= history) resolve();
+      this.pace.review();
       void channel.ended.then((exit) => {
         this.end(exit);
         resolve();
@@ -106,6 +108,11 @@ export class TerminalSession {
 
   get endedAt(): Date | null {
     return this.exitedAt;
+  }
+
+  /** What is kept of the output, by position. */
+  get kept(): Pick<RingBuffer, 'start' | 'end' | 'slice'> {
+    return this.ring;
   }
 
   describe(): {
@@ -149,7 +156,7 @@ export class TerminalSession {
       this.ring,
       request.outlet,
       this.clock,
-      () => this.balance(),
+      () => this.pace.review(),
       seq,
     );
     const old = [...this.clients].find((other) => other.clientId === clientId);
@@ -169,7 +176,7 @@ export class TerminalSession {
     if (this.clients.size > 1) this.size.tell();
     if (this.exit) this.farewell(client, this.exit);
     else client.flush();
-    this.balance();
+    this.pace.review();
   }
 
   detach(client: AttachedClient): void {
@@ -179,34 +186,38 @@ export class TerminalSession {
       this.passControl();
       if (!this.controller) this.absent = { confirmed: client.confirmed, until: this.clock.millis() + STALL_MS };
     }
-    this.balance();
+    this.pace.review();
   }
 
   /**
    * Types, in order. Bytes that were taken before are dropped.
+   * @param seq the client's count of its input, this included; null for input that is not counted
+   * @param span how much of the count this is, if not its bytes: a key is one, whole or not at all
    * @returns what to answer: null once the PTY took it, or an error
    */
   async input(
     client: AttachedClient,
     bytes: Buffer,
     seq: number | null,
+    span?: number,
   ): Promise<{ readonly code: string; readonly message: string; readonly expected?: number } | null> {
     if (client.view) return { code: 'read_only', message: 'This client only views' };
     let fresh = bytes;
     let mark: ReturnType<InputMarks['touch']> | null = null;
     if (seq !== null) {
-      const begins = seq - bytes.length;
+      const begins = seq - (span ?? bytes.length);
       const { accepted } = this.marks.get(client.clientId);
       if (begins > accepted)
         return { code: 'input_gap', message: `Input up to ${accepted} was taken; send on from there`, expected: accepted };
       mark = this.marks.touch(client.clientId);
-      fresh = seq <= accepted ? Buffer.alloc(0) : bytes.subarray(accepted - begins);
+      const old = span === undefined ? accepted - begins : 0;
+      fresh = seq <= accepted ? Buffer.alloc(0) : bytes.subarray(old);
       mark.accepted = Math.max(mark.accepted, seq);
     }
     this.typedAt = this.clock.now();
     this.listener.typed();
     try {
-      await this.channel.write(fresh, seq === null ? undefined : { clientId: client.clientId, seq });
+      await this.channel.write(fresh, seq === null ? undefined : { clientId: client.clientId, seq, span });
     } catch (error) {
       if (error instanceof RuntimeError) return { code: 'input_lost', message: 'The shell has ended' };
       throw error;
@@ -224,7 +235,7 @@ export class TerminalSession {
     if (action === 'take' && !client.view) this.takeControl(client);
     else if (action === 'release' && this.controller === client) this.passControl();
     this.size.tell();
-    this.balance();
+    this.pace.review();
   }
 
   tell(message: Readonly<Record<string, unknown>>): void {
@@ -239,7 +250,7 @@ export class TerminalSession {
   /** It is about to end: nobody holds back what is before its end any more. Who is behind may lose what is not kept. */
   release(): void {
     this.released = true;
-    this.balance();
+    this.pace.review();
   }
 
   /** The server leaves; where the runtime can, the shell stays. */
@@ -249,34 +260,26 @@ export class TerminalSession {
     this.channel.detach();
   }
 
-  /** Pauses the shell while the one client that counts is behind, never for anybody else. */
-  balance(): void {
-    const slow = this.throttle();
-    if (slow !== this.paused) {
-      this.paused = slow;
-      if (slow) this.channel.pause();
-      else this.channel.resume();
-    }
-    if (slow && !this.watched) void this.watch();
+  private pacedShell(): PacedShell {
+    return {
+      end: () => this.ring.end,
+      limit: () => this.limit(),
+      over: () => this.exit !== null,
+      allow: (position) => this.channel.allow(position),
+      heldUp: () => this.controller?.holdsUp(),
+    };
   }
 
-  private async watch(): Promise<void> {
-    this.watched = true;
-    while (this.paused) {
-      await this.clock.wait(BALANCE_MS);
-      this.balance();
-    }
-    this.watched = false;
-  }
-
-  private throttle(): boolean {
-    const { controller, absent } = this;
-    if (this.exit || this.released) return false;
-    const behind = (confirmed: number): boolean => this.ring.end - confirmed >= this.bufferBytes / 2;
-    if (!controller) return absent !== null && this.clock.millis() < absent.until && behind(absent.confirmed);
-    if (!behind(controller.confirmed)) return false;
-    const stalled = this.clock.millis() - controller.movedAt >= STALL_MS;
-    return !(stalled && this.clients.size > 1);
+  /** The shell goes on as far as the one client that counts goes with it; nobody else slows it. */
+  private limit(): number {
+    const { controller, absent, bufferBytes } = this;
+    const ahead = this.clients.size > 0 ? AHEAD_BYTES.attached : AHEAD_BYTES.detached;
+    const free = this.ring.end + Math.min(ahead, bufferBytes / 4);
+    if (this.exit || this.released) return free;
+    if (!controller)
+      return absent !== null && this.clock.millis() < absent.until ? Math.min(free, absent.confirmed + bufferBytes / 2) : free;
+    if (controller.stalled && this.clients.size > 1) return free;
+    return Math.min(free, controller.limit, controller.confirmed + bufferBytes / 2);
   }
 
   /** @param history position up to which output is no news */
@@ -288,7 +291,7 @@ export class TerminalSession {
       this.listener.output(news);
     }
     for (const client of this.clients) client.wake();
-    this.balance();
+    this.pace.review();
   }
 
   private end(exit: TerminalExit): void {

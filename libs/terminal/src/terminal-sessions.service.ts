@@ -6,7 +6,7 @@ import { type RuntimeDriver, RuntimeError, RuntimeRegistry, type TerminalExit } 
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { Counter, Gauge } from 'prom-client';
-import { SESSION_ID } from './terminal.protocol';
+import { SESSION_ID } from './query.protocol';
 import { TerminalSession } from './terminal-session';
 
 /** How long an ended session keeps its tail and exit. */

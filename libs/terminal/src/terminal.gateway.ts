@@ -7,14 +7,12 @@ import { randomBytes } from 'node:crypto';
 import { Counter } from 'prom-client';
 import { type WebSocket } from 'ws';
 import { FrameIntake } from './frame-intake';
+import { readQuery, type TerminalQuery } from './query.protocol';
+import { SocketOutlet } from './socket-outlet';
 import { SocketRegistry } from './socket-registry';
-import { type Outlet } from './terminal-client';
+import { TerminalConnection } from './terminal-connection';
 import { type TerminalSession } from './terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
-import { type ClientMessage, readMessage, readQuery, type TerminalQuery } from './terminal.protocol';
-
-/** What nobody reads is not kept beyond this: more than a frame intake lets a client ask for. */
-const MOST_UNREAD_BYTES = 16 * 1_048_576;
 
 type Entry = ReturnType<SocketRegistry['add']>;
 
@@ -79,7 +77,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const { socket } = entry;
     const clientId = query.clientId ?? randomBytes(8).toString('hex');
     const intake = new FrameIntake(socket, this.clock);
-    const outlet = outletOf(socket, intake);
+    const outlet = new SocketOutlet(socket, intake);
     const attachment = session.attach({
       clientId,
       cols: query.cols,
@@ -114,8 +112,10 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
       server_time: this.clock.now().toISOString(),
     });
     socket.on('close', () => session.detach(client));
+    outlet.onAnswer((position) => client.heard(position));
     session.begin(client);
-    return new TerminalConnection(entry, session, client, this.registry, intake, (error) => this.refuse(socket, error));
+    const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
+    return new TerminalConnection({ socket, session, client, intake, renew, failed: (error) => this.refuse(socket, error) });
   }
 
   private refuse(socket: WebSocket, thrown: unknown): void {
@@ -124,89 +124,4 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const wait = error.retryAfter === null ? {} : { retry_after_ms: error.retryAfter * 1000 };
     closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, { ...error.extra, ...wait });
   }
-}
-
-/** One client's frames. */
-class TerminalConnection {
-  constructor(
-    private readonly entry: Entry,
-    private readonly session: TerminalSession,
-    private readonly client: Parameters<TerminalSession['input']>[0],
-    private readonly registry: SocketRegistry,
-    private readonly intake: FrameIntake,
-    private readonly failed: (error: unknown) => void,
-  ) {}
-
-  begin(): void {
-    this.intake.begin((text) => this.receive(text), this.failed);
-  }
-
-  private receive(text: string): void {
-    const message = readMessage(text);
-    switch (message.type) {
-      case 'input':
-        this.input(message);
-        break;
-      case 'resize':
-        this.session.resize(this.client, message.cols, message.rows);
-        break;
-      case 'ping':
-        this.client.send({ type: 'pong', ...(message.id === undefined ? {} : { id: message.id }) });
-        break;
-      case 'ack':
-        this.client.ack(message.seq);
-        break;
-      case 'control':
-        this.session.control(this.client, message.action);
-        break;
-      case 'auth':
-        this.renew(message.token);
-        break;
-      case 'refused':
-        this.error(message.code, message.message);
-        break;
-    }
-  }
-
-  /** No await before the session has it: input stays in order. */
-  private input({ bytes, seq }: Extract<ClientMessage, { type: 'input' }>): void {
-    const taken = this.session.input(this.client, bytes, seq).then((refusal) => {
-      if (refusal)
-        this.error(refusal.code, refusal.message, refusal.expected === undefined ? {} : { expected: refusal.expected });
-      else if (seq !== null) this.client.send({ type: 'input_ack', seq });
-    }, this.failed);
-    this.intake.during(bytes.length, taken);
-    if (this.intake.backlogged) this.client.wake();
-  }
-
-  private renew(token: string): void {
-    const renewed = this.registry.renew(this.entry, token).then(
-      (own) => {
-        if (!own) this.error('token_invalid', 'The token is another user’s');
-      },
-      () => this.error('token_invalid', 'The token is not valid'),
-    );
-    this.intake.during('all', renewed);
-  }
-
-  private error(code: string, message: string, extra: Readonly<Record<string, unknown>> = {}): void {
-    this.client.send({ type: 'error', code, message, ...extra });
-  }
-}
-
-function outletOf(socket: WebSocket, intake: FrameIntake): Outlet {
-  return {
-    send: (message, sent) => {
-      if (socket.readyState !== socket.OPEN) return;
-      if (socket.bufferedAmount > MOST_UNREAD_BYTES) {
-        socket.terminate();
-        return;
-      }
-      socket.send(JSON.stringify(message), (error) => {
-        if (!error) sent?.();
-      });
-    },
-    close: (code, reason) => socket.close(code, reason),
-    isDeaf: () => intake.backlogged,
-  };
 }

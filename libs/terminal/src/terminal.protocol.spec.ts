@@ -1,5 +1,7 @@
 import fc from 'fast-check';
-import { MOST_INPUT_BYTES, readMessage, readQuery } from './terminal.protocol';
+import { readBinary, readControlText } from './binary.protocol';
+import { readQuery } from './query.protocol';
+import { MOST_INPUT_BYTES, readText } from './terminal.protocol';
 
 describe('a text frame', () => {
   it.each([
@@ -21,13 +23,13 @@ describe('a text frame', () => {
     ['{"type":"paste","id":"1","data":"x"}', { type: 'refused', code: 'unknown_type' }],
     ['{"type":"dance"}', { type: 'refused', code: 'unknown_type' }],
   ])('%s is read', (text, message) => {
-    expect(readMessage(text)).toMatchObject(message);
+    expect(readText(text)).toMatchObject(message);
   });
 
   it('is refused when its input is too large, counted in bytes', () => {
     const data = 'ä'.repeat(MOST_INPUT_BYTES / 2);
-    expect(readMessage(JSON.stringify({ type: 'input', data })).type).toBe('input');
-    expect(readMessage(JSON.stringify({ type: 'input', data: `${data}x` }))).toMatchObject({
+    expect(readText(JSON.stringify({ type: 'input', data })).type).toBe('input');
+    expect(readText(JSON.stringify({ type: 'input', data: `${data}x` }))).toMatchObject({
       type: 'refused',
       code: 'input_too_large',
     });
@@ -36,9 +38,54 @@ describe('a text frame', () => {
   it('never makes the reader fail, whatever it holds', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-        expect(typeof readMessage(text).type).toBe('string');
+        expect(typeof readText(text).type).toBe('string');
       }),
     );
+  });
+});
+
+describe('a binary frame', () => {
+  const input = (seq: number, bytes: string): Buffer => {
+    const head = Buffer.alloc(7);
+    head.writeUIntBE(seq, 1, 6);
+    return Buffer.concat([head, Buffer.from(bytes, 'latin1')]);
+  };
+  const control = (text: string): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(text)]);
+
+  it.each<[string, Buffer, object]>([
+    ['input that is not counted', input(0, 'ls\xff'), { type: 'input', bytes: Buffer.from('ls\xff', 'latin1'), seq: null }],
+    ['input', input(2 ** 47, 'ls'), { type: 'input', seq: 2 ** 47 }],
+    ['input of nothing', input(3, ''), { type: 'input', bytes: Buffer.alloc(0), seq: 3 }],
+    ['input that is more than its count', input(1, 'ls'), { type: 'refused', code: 'bad_message' }],
+    ['input without a count', Buffer.from([0, 0, 0]), { type: 'refused', code: 'bad_message' }],
+    ['control', control('{"type":"ack","seq":7}'), { type: 'ack', seq: 7 }],
+    ['control that is no object', control('ls'), { type: 'refused', code: 'bad_message' }],
+    ['output, which is the server’s', Buffer.from([1, 0, 0, 0, 0, 0, 1, 65]), { type: 'refused', code: 'unknown_type' }],
+    ['an opcode that is not known', Buffer.from([77]), { type: 'refused', code: 'unknown_type' }],
+    ['nothing', Buffer.alloc(0), { type: 'refused', code: 'bad_message' }],
+  ])('%s is read', (_what, frame, message) => {
+    expect(readBinary(frame)).toMatchObject(message);
+  });
+
+  it('is refused when its input is too large', () => {
+    expect(readBinary(input(0, 'x'.repeat(MOST_INPUT_BYTES))).type).toBe('input');
+    expect(readBinary(input(0, 'x'.repeat(MOST_INPUT_BYTES + 1)))).toMatchObject({ type: 'refused', code: 'input_too_large' });
+  });
+
+  it('keeps its input, whatever becomes of the buffer that it came in', () => {
+    const frame = input(0, 'ls');
+    const message = readBinary(frame);
+    frame.fill(0);
+    expect(message).toMatchObject({ type: 'input', bytes: Buffer.from('ls') });
+  });
+
+  it('never makes the reader fail, whatever it holds', () => {
+    fc.assert(fc.property(fc.uint8Array(), (bytes) => typeof readBinary(Buffer.from(bytes)).type === 'string'));
+  });
+
+  it('has control beside it in text frames, which are never raw input', () => {
+    expect(readControlText('{"type":"ping"}')).toMatchObject({ type: 'ping' });
+    expect(readControlText('ls')).toMatchObject({ type: 'refused', code: 'bad_message' });
   });
 });
 

@@ -1,0 +1,100 @@
+import { countAfter, type InputMark } from '@devpocket/runtime';
+
+interface PendingWrite {
+  readonly bytes: Buffer;
+  readonly mark: InputMark | undefined;
+  at: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A program that reads is waited for so long by asking again at once … */
+const EAGER_MS = 2;
+/** … and one that does not with pauses that grow from one to the other. */
+const FIRST_PAUSE_MS = 1;
+const LONGEST_PAUSE_MS = 50;
+const MOST_CLIENT_IDS = 256;
+
+/**
+ * What is typed, on its way into a PTY: in order, whole, and never waiting with a thread of this process. The kernel does not tell
+ * reliably when a full PTY takes more, so it is asked again: at once for a moment, then ever more rarely.
+ */
+export class InputWriter {
+  /** Up to where the PTY took each client's numbered input. */
+  readonly marks = new Map<string, number>();
+  private queue: PendingWrite[] = [];
+  private retrying = false;
+  private movedAt = 0;
+  private pause = FIRST_PAUSE_MS;
+  private ended = false;
+
+  /** @param put @see Pty.write */
+  constructor(private readonly put: (bytes: Buffer) => number | null) {}
+
+  /** Resolves when the PTY took the last byte. With a mark, what was taken before is dropped, and the mark moves with the bytes. */
+  write(bytes: Buffer, mark: InputMark | undefined): Promise<void> {
+    if (this.ended) return Promise.reject(new Error('The shell has ended'));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ bytes, mark, at: -1, resolve, reject });
+      if (!this.retrying) this.drain();
+    });
+  }
+
+  end(): void {
+    this.ended = true;
+    for (const { reject } of this.queue.splice(0)) reject(new Error('The shell has ended'));
+  }
+
+  private drain(): void {
+    this.retrying = false;
+    for (let [next] = this.queue; next; [next] = this.queue) {
+      if (next.at < 0) next.at = this.begin(next);
+      while (next.at < next.bytes.length) {
+        const written = this.put(next.bytes.subarray(next.at));
+        if (written === null) return this.end();
+        if (written === 0) return this.retry();
+        this.moved(next, written);
+      }
+      if (next.mark) this.touch(next.mark.clientId);
+      this.queue.shift();
+      next.resolve();
+    }
+  }
+
+  /** Where what was not taken before begins. */
+  private begin({ bytes, mark }: PendingWrite): number {
+    if (!mark) return 0;
+    const taken = this.marks.get(mark.clientId) ?? 0;
+    if (taken >= mark.seq) return bytes.length;
+    return mark.span === undefined ? Math.max(0, bytes.length - (mark.seq - taken)) : 0;
+  }
+
+  private moved(write: PendingWrite, written: number): void {
+    write.at += written;
+    this.movedAt = performance.now();
+    this.pause = FIRST_PAUSE_MS;
+    const { mark, at, bytes } = write;
+    if (!mark) return;
+    const count = countAfter(mark, at, bytes.length);
+    if (count > (this.marks.get(mark.clientId) ?? 0)) this.marks.set(mark.clientId, count);
+  }
+
+  /** Of too many clients the one whose input is longest ago is forgotten, as the server does too. */
+  private touch(clientId: string): void {
+    const taken = this.marks.get(clientId) ?? 0;
+    this.marks.delete(clientId);
+    this.marks.set(clientId, taken);
+    const [oldest] = this.marks.keys();
+    if (this.marks.size > MOST_CLIENT_IDS && oldest !== undefined) this.marks.delete(oldest);
+  }
+
+  private retry(): void {
+    this.retrying = true;
+    if (performance.now() - this.movedAt < EAGER_MS) {
+      setImmediate(() => this.drain());
+      return;
+    }
+    setTimeout(() => this.drain(), this.pause);
+    this.pause = Math.min(LONGEST_PAUSE_MS, 2 * this.pause);
+  }
+}

@@ -1,0 +1,203 @@
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { ReadStream } from 'node:tty';
+import { SEARCH_PATH } from './search-path';
+import { spawnSealed } from './spawn-sealed';
+
+interface Opened {
+  readonly master: number;
+  readonly slave: number;
+  /** Path of the program's side. */
+  readonly pty: string;
+}
+
+interface NativePty {
+  open(cols: number, rows: number): Opened;
+  fork(
+    file: string,
+    args: readonly string[],
+    env: readonly string[],
+    cwd: string,
+    cols: number,
+    rows: number,
+    uid: number,
+    gid: number,
+    utf8: boolean,
+    helperPath: string,
+    onExit: (code: number, signal: number) => void,
+  ): { readonly fd: number; readonly pid: number; readonly pty: string };
+  resize(fd: number, cols: number, rows: number): void;
+}
+
+const PACKAGE = `@lydell/node-pty-${process.platform}-${process.arch}`;
+const load = createRequire(require.resolve('@lydell/node-pty'));
+
+/**
+ * node-pty's binary, without its module: that destroys a PTY 200 ms after its program's end whether it has been read or not, spins
+ * while the program does not read, and cannot open a PTY for a program of our own.
+ */
+function native(): NativePty {
+  return load(`${PACKAGE}/pty.node`) as NativePty;
+}
+
+/** The kernel gives at most 4 KiB a read; this is room for what other kernels give. */
+const BUFFER_BYTES = 65_536;
+/** What a program left when it ended is less (Linux: 8 KiB on its way and 4 KiB that can be read); the rest is somebody else's. */
+const MOST_LEFT_BYTES = 262_144;
+
+/** Of one read at a time: what it holds is used before the next. */
+const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
+export interface PtyEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Signals by number come from the binary; those of Linux and macOS that end programs by their own doing. */
+const SIGNALS: Readonly<Record<number, string>> = {
+  1: 'SIGHUP',
+  2: 'SIGINT',
+  3: 'SIGQUIT',
+  4: 'SIGILL',
+  6: 'SIGABRT',
+  8: 'SIGFPE',
+  9: 'SIGKILL',
+  11: 'SIGSEGV',
+  13: 'SIGPIPE',
+  14: 'SIGALRM',
+  15: 'SIGTERM',
+};
+
+/** A PTY: its bytes, its size and the process at its other end. */
+export class Pty {
+  private readonly stream: ReadStream;
+  /**
+   * The program's side, held open too. Without it Linux tells the last program's end together with its last output, and libuv takes
+   * that for the end of a stream of which it has read only a part (libuv #4992).
+   */
+  private readonly slave: number;
+  private reading = false;
+  private over = false;
+  private onChunk: (chunk: Buffer) => void = () => undefined;
+  private onEnd: (end: PtyEnd) => void = () => undefined;
+
+  private constructor(
+    private readonly fd: number,
+    slavePath: string,
+  ) {
+    this.slave = openSync(slavePath, constants.O_RDWR | constants.O_NOCTTY);
+    const options = {
+      onread: {
+        buffer,
+        callback: (length: number): boolean => {
+          this.onChunk(buffer.subarray(0, length));
+          return this.reading;
+        },
+      },
+    };
+    // Its types do not know that it passes the options of a socket on.
+    this.stream = new (ReadStream as unknown as new (fd: number, options: object) => ReadStream)(fd, options);
+    this.stream.pause();
+    this.stream.on('error', () => undefined); // the program's end tells
+  }
+
+  /**
+   * For a program that becomes the leader of its session by itself (`setsid -c`): what joins another pid namespace has to, because
+   * there the leader that forkpty makes does not exist and job control would fail.
+   */
+  static joined(command: readonly string[], cols: number, rows: number): { readonly pty: Pty; readonly pid: number } {
+    const { master, slave, pty: path } = native().open(cols, rows);
+    const pty = new Pty(master, path);
+    const [file = '', ...args] = command;
+    const child = spawnSealed(file, args, {
+      stdio: [slave, slave, slave],
+      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
+      cwd: '/',
+    });
+    closeSync(slave);
+    child.once('exit', (code, signal) => pty.end({ code, signal }));
+    child.once('error', () => pty.end({ code: 127, signal: null }));
+    return { pty, pid: child.pid ?? 0 };
+  }
+
+  /** For a plain process of this machine. */
+  static plain(
+    command: readonly string[],
+    cols: number,
+    rows: number,
+    cwd: string,
+    env: Readonly<Record<string, string>>,
+  ): { readonly pty: Pty; readonly pid: number } {
+    const [file = '', ...args] = command;
+    const variables = Object.entries({ ...env, PWD: cwd, TERM: 'xterm-256color' }).map(([name, value]) => `${name}=${value}`);
+    const helper = process.platform === 'darwin' ? load.resolve(`${PACKAGE}/spawn-helper`) : '';
+    let ended: (end: PtyEnd) => void = () => undefined;
+    const onExit = (code: number, signal: number): void =>
+      ended(signal === 0 ? { code, signal: null } : { code: null, signal: SIGNALS[signal] ?? `SIG${signal}` });
+    const { fd, pid, pty: path } = native().fork(file, args, variables, cwd, cols, rows, -1, -1, true, helper, onExit);
+    const pty = new Pty(fd, path);
+    ended = (end) => pty.end(end);
+    return { pty, pid };
+  }
+
+  /**
+   * Begins to read. @param onChunk its bytes are its own only while it is called @param onEnd called once, after the last chunk
+   */
+  begin(onChunk: (chunk: Buffer) => void, onEnd: (end: PtyEnd) => void): void {
+    this.onChunk = onChunk;
+    this.onEnd = onEnd;
+  }
+
+  /** Reads on, or lets the program wait when the PTY is full. */
+  read(on: boolean): void {
+    if (on === this.reading || this.over) return;
+    this.reading = on;
+    if (on) this.stream.resume();
+    else this.stream.pause();
+  }
+
+  /** @returns how much of it the PTY took now, 0 while it is full; null when there is none any more */
+  write(bytes: Buffer): number | null {
+    if (this.isClosed) return null;
+    try {
+      return writeSync(this.fd, bytes);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : null;
+    }
+  }
+
+  resize(cols: number, rows: number): void {
+    if (!this.isClosed) native().resize(this.fd, cols, rows);
+  }
+
+  /** Its number may be another file's by now. */
+  private get isClosed(): boolean {
+    return this.over || this.stream.destroyed;
+  }
+
+  /** The program has ended. What it printed is in the kernel to the last byte, and read before anybody hears of the end. */
+  private end(end: PtyEnd): void {
+    if (this.over) return;
+    this.read(false);
+    for (let left = MOST_LEFT_BYTES; left > 0 && !this.isClosed;) {
+      const length = this.readSome();
+      if (length === 0) break;
+      left -= length;
+      this.onChunk(buffer.subarray(0, length));
+    }
+    this.over = true;
+    // What it left in the background loses its terminal, as when one is closed.
+    this.stream.destroy();
+    closeSync(this.slave);
+    this.onEnd(end);
+  }
+
+  /** @returns 0 when there is nothing */
+  private readSome(): number {
+    try {
+      return readSync(this.fd, buffer);
+    } catch {
+      return 0; // EAGAIN
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import { DeliveryWindow } from './delivery-window';
+
+/** A flood without end through a way of a rate and a delay. */
+class Way {
+  readonly window = new DeliveryWindow(0);
+  private position = 0;
+  private arrived = 0;
+  private now = 0;
+  private answers: { readonly seq: number; readonly at: number }[] = [];
+  private probes: number[] = [];
+
+  /** @returns the window, and bytes a ms that came through, of the last 10 s or half */
+  flow(bytesPerMs: number, delayMs: number, forMs: number): { size: number; rate: number } {
+    const { window, answers, probes } = this;
+    const end = this.now + forMs;
+    const measured = Math.min(10_000, forMs / 2);
+    let before = 0;
+    for (; this.now < end; this.now += 1) {
+      this.arrived = Math.min(this.position, this.arrived + bytesPerMs);
+      while (probes[0] !== undefined && probes[0] <= this.arrived)
+        answers.push({ seq: probes.shift() ?? 0, at: this.now + delayMs });
+      while (answers[0] && answers[0].at <= this.now) window.heard(answers.shift()?.seq ?? 0, this.now);
+      for (let room = window.room(this.position); room > 0; room = window.room(this.position)) {
+        this.position += Math.min(room, 65_536);
+        if (!window.isDue(this.position)) continue;
+        window.probed(this.position, this.now);
+        probes.push(this.position);
+      }
+      if (this.now === end - measured) before = this.arrived;
+    }
+    return { size: window.size, rate: (this.arrived - before) / measured };
+  }
+}
+
+describe('the window of output that is under way', () => {
+  it('opens to 256 KiB on a fast way, and fills it', () => {
+    const { size, rate } = new Way().flow(60_000, 1, 2_000);
+    expect(size).toBe(262_144);
+    expect(rate).toBeGreaterThan(55_000);
+  });
+
+  it('keeps what waits on a slow way below what it carries in 200 ms, and the way full', () => {
+    for (const [bytesPerMs, delayMs] of [
+      [8, 600],
+      [125, 50],
+      [1_000, 20],
+    ] as const) {
+      const { size, rate } = new Way().flow(bytesPerMs, delayMs, 20_000);
+      expect(size).toBeLessThan(Math.max(4_097, bytesPerMs * (delayMs + 200)));
+      expect(rate).toBeGreaterThan(bytesPerMs * 0.85);
+    }
+  });
+
+  it('follows a way that becomes slower and then faster', () => {
+    const way = new Way();
+    expect(way.flow(10_000, 5, 3_000).size).toBe(262_144);
+    expect(way.flow(8, 300, 90_000).size).toBeLessThan(8 * 700);
+    expect(way.flow(10_000, 5, 3_000).size).toBe(262_144);
+    expect(way.flow(10_000, 250, 20_000).size).toBe(262_144);
+  });
+
+  it('believes no answer to what was not asked for more than its position, and none twice', () => {
+    const window = new DeliveryWindow(100);
+    window.probed(5_000, 0);
+    expect(window.heard(5_000, 1)).toBe(true);
+    expect(window.heard(5_000, 2)).toBe(false);
+    expect(window.heard(50, 2)).toBe(false);
+    expect(window.delivered).toBe(5_000);
+  });
+});
