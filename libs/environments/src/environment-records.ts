@@ -87,6 +87,8 @@ export function fromRecord(record: EnvironmentRecord): Environment {
     planAutoStopMinutes: record.plan_auto_stop_minutes,
     planLongestRunMinutes: record.plan_longest_run_minutes,
     usage: record.usage,
+    usageAt: record.usage_at ?? null,
+    alerts: record.alerts ?? {},
     untold: record.untold ?? [],
     untoldAt: record.untold_at ?? null,
   };

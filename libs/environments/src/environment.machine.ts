@@ -1,5 +1,6 @@
 import { type Seen, type Sighting } from '@devpocket/runtime';
 import { type Environment, type Failure, type Observed, type Shown, type Status, type Wanted } from './environment';
+import { isFull } from './resource-alert.policy';
 
 /** What is wanted, with a generation that was given up told apart: its processes are to end, and only a request leaves it. */
 export type Aim = 'running' | 'ended' | 'stopped' | 'deleted';
@@ -78,8 +79,8 @@ export function decide(sighting: Sighting, wanted: Wanted, observed: Observed): 
   return STEPS[aim][sight];
 }
 
-/** The sighting taken into what was seen before. `progress` never falls within a generation. */
-export function observe(before: Observed, sighting: Sighting, wanted: Wanted): Observed {
+/** The sighting taken into what was seen before. `progress` never falls within a generation. @param storagePercent as it was read last */
+export function observe(before: Observed, sighting: Sighting, wanted: Wanted, storagePercent: number | null = null): Observed {
   const incarnation = sighting.seen === 'absent' ? 0 : sighting.incarnation;
   const current = incarnation === wanted.generation;
   const running = current && sighting.seen === 'running';
@@ -95,6 +96,7 @@ export function observe(before: Observed, sighting: Sighting, wanted: Wanted): O
     ranOnce: before.ranOnce || running,
     startupFailed: running ? sighting.startupFailed : null,
     volumeFailed: running ? (sighting.volumeFailed ?? null) : null,
+    volumeFull: running && isFull(storagePercent, before.volumeFull ?? false),
     unreachableSince: null,
     overdue: null,
   };
@@ -137,8 +139,9 @@ export function show(wanted: Wanted, observed: Observed): Shown {
       return { ...base, phase: observed.phase, progress: observed.progress, ...trouble };
     case 'running': {
       const { startupFailed, volumeFailed } = observed;
-      const reason = startupFailed ? 'startup_failed' : volumeFailed ? 'volume_failed' : null;
-      const message = [startupFailed, volumeFailed].filter(Boolean).join('; ') || null;
+      const volumeFull = observed.volumeFull ? 'Its volume is full: nothing more can be written' : null;
+      const reason = startupFailed ? 'startup_failed' : volumeFull ? 'volume_full' : volumeFailed ? 'volume_failed' : null;
+      const message = [startupFailed, volumeFull, volumeFailed].filter(Boolean).join('; ') || null;
       return { ...base, phase: 'ready', progress: 100, reason, message, ...trouble };
     }
     case 'stopping':

@@ -149,7 +149,7 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     const environment = resumed(claim.environment, this.clock.now());
     const { wanted } = environment;
     const step = decide(sighting, wanted, environment.observed);
-    const seen = { ...environment, observed: observe(environment.observed, sighting, wanted) };
+    const seen = { ...environment, observed: observe(environment.observed, sighting, wanted, environment.usage.storage) };
     const now = this.clock.now();
     const observed = step === 'settle' || step === 'fail' ? seen.observed : withDeadline(seen, now);
     if (observed.failure !== seen.observed.failure) {

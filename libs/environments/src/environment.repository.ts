@@ -6,7 +6,9 @@ import { type Model, type QueryFilter, Types, type UpdateQuery } from 'mongoose'
 import { type Environment, type Observed, type Shown, type Status, type UsageReading, type Wanted } from './environment';
 import { fromRecord, originFields, owned, placesGivenBack, toEnvironment, unchanged, withNews } from './environment-records';
 import { EnvironmentRecord } from './environment.schema';
+import { type News } from './environment.events';
 import { newsOf } from './news.policy';
+import { type Alerts } from './resource-alert.policy';
 import { freePlace } from './place.policy';
 
 export type NewEnvironment = Omit<
@@ -22,6 +24,8 @@ export type NewEnvironment = Omit<
   | 'lastActivityAt'
   | 'keepUntil'
   | 'usage'
+  | 'usageAt'
+  | 'alerts'
   | 'untold'
   | 'untoldAt'
 > & {
@@ -312,8 +316,27 @@ export class EnvironmentRepository {
     await this.records.updateOne({ _id: new Types.ObjectId(id) }, { $max: { last_accessed: at } });
   }
 
-  async recordUsage(id: string, usage: UsageReading): Promise<void> {
-    await this.records.updateOne({ _id: new Types.ObjectId(id), status: 'running' }, { $set: { usage } });
+  /**
+   * A reading, with the alerts that it brings, unless there is a newer one than `before` has.
+   * @returns null: somebody else's is there, it does not run any more, or it changed while there is news of it
+   */
+  async recordUsage(
+    before: Environment,
+    { usage, alerts, at }: { readonly usage: UsageReading; readonly alerts: Alerts; readonly at: Date },
+    news: readonly News[],
+  ): Promise<Environment | null> {
+    const asRead = news.length > 0 ? unchanged(before) : { _id: new Types.ObjectId(before.id) };
+    const record = await this.records
+      .findOneAndUpdate(
+        { ...asRead, status: 'running', usage_at: before.usageAt },
+        {
+          $set: { usage, alerts, usage_at: at, ...withNews(before, news, at) },
+          ...(news.length > 0 ? { $inc: { revision: 1 } } : {}),
+        },
+        { returnDocument: 'after' },
+      )
+      .lean();
+    return toEnvironment(record);
   }
 
   async countByStatus(): Promise<Readonly<Record<string, number>>> {

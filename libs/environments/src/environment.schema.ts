@@ -5,6 +5,7 @@ import { type Types } from 'mongoose';
 import { type OrphanKind } from './orphan';
 import { type Observed, type Resources, type Shown, type Status, type UsageReading, type Wanted } from './environment';
 import { type News } from './environment.events';
+import { type Alerts } from './resource-alert.policy';
 
 @Schema({ collection: 'environments', versionKey: false, strict: 'throw', minimize: false })
 export class EnvironmentRecord {
@@ -138,6 +139,12 @@ export class EnvironmentRecord {
 
   @Prop({ type: Object, required: true })
   usage!: UsageReading;
+
+  @Prop({ type: Date })
+  usage_at?: Date;
+
+  @Prop({ type: Object })
+  alerts?: Alerts;
 
   /** Written with what it tells of, so that no crash comes between; emptied when it is in the users' logs. */
   @Prop({ type: [Object], default: [] })

@@ -1,8 +1,10 @@
 import { type Region } from '@devpocket/kernel';
 import { type Phase, type ResourceLimits, type RuntimeKind, type Seen, type StatusReason } from '@devpocket/runtime';
 import { type News } from './environment.events';
+import { type Alerts, type UsageReading } from './resource-alert.policy';
 import { type DesiredStatus, type Status } from './status';
 
+export { type UsageReading } from './resource-alert.policy';
 export { type DesiredStatus, type Status, STATUSES } from './status';
 
 /** The wish: written by requests (and, in their place, by the idle policy), never by the reconciler. */
@@ -38,6 +40,8 @@ export interface Observed {
   readonly startupFailed: string | null;
   /** Why its volume is smaller than it should be, while it runs. */
   readonly volumeFailed: string | null;
+  /** Is its volume full, while it runs? */
+  readonly volumeFull?: boolean;
   /** When the runtime stopped answering; null while it answers. */
   readonly unreachableSince: Date | null;
   /** A deadline of stop or delete has passed; it is being retried. */
@@ -65,12 +69,6 @@ export interface Resources {
   readonly cpu: string;
   readonly memory: string;
   readonly storage: string;
-}
-
-export interface UsageReading {
-  readonly cpu: number | null;
-  readonly memory: number | null;
-  readonly storage: number | null;
 }
 
 export interface Environment {
@@ -114,6 +112,10 @@ export interface Environment {
   readonly planAutoStopMinutes: number | null;
   readonly planLongestRunMinutes: number | null;
   readonly usage: UsageReading;
+  /** When it was read. */
+  readonly usageAt: Date | null;
+  /** Which of its limits it is near, as its owner was told. */
+  readonly alerts: Alerts;
   /** What was written with the environment and is yet to be told. */
   readonly untold: readonly News[];
   /** The revision that last added to `untold`; null while there is nothing. */

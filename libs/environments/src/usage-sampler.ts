@@ -3,16 +3,20 @@ import { Clock, Loop } from '@devpocket/kernel';
 import { type RuntimeDriver, RuntimeRegistry, type Usage } from '@devpocket/runtime';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ActivityRecorder } from './activity-recorder';
-import { type Environment } from './environment';
+import { type Environment, type UsageReading } from './environment';
 import { placeOf } from './environment-specs';
+import { EnvironmentEvents } from './environment-events';
 import { EnvironmentRepository } from './environment.repository';
 import { HistoryRepository } from './history.repository';
+import { resourceNews } from './news.policy';
+import { nextAlerts } from './resource-alert.policy';
 
 const SAMPLE_MS = 60_000;
+const FRESH_SHARE = 0.75;
 /** Of one core, averaged over a minute: above it somebody's work is going on. */
 const BUSY_CPU_MILLIS = 30;
 
-/** One reading a minute of all that run, kept and shown; what is busy counts as active. */
+/** One reading a minute of all that run, kept and shown, by whichever replica comes first; what is busy counts as active, what is near a limit is told. */
 @Injectable()
 export class UsageSampler implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('UsageSampler');
@@ -22,6 +26,7 @@ export class UsageSampler implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly environments: EnvironmentRepository,
     private readonly history: HistoryRepository,
     private readonly activity: ActivityRecorder,
+    private readonly events: EnvironmentEvents,
     private readonly runtimes: RuntimeRegistry,
     private readonly clock: Clock,
     health: HealthRegistry,
@@ -40,7 +45,9 @@ export class UsageSampler implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   async sample(): Promise<void> {
-    const running = await this.environments.running();
+    // Another replica's reading will do.
+    const old = this.clock.millis() - SAMPLE_MS * FRESH_SHARE;
+    const running = (await this.environments.running()).filter(({ usageAt }) => (usageAt?.getTime() ?? 0) <= old);
     for (const driver of this.runtimes.all()) {
       const own = running.filter(({ runtimeKind }) => runtimeKind === driver.kind);
       if (own.length === 0) continue;
@@ -59,7 +66,7 @@ export class UsageSampler implements OnApplicationBootstrap, OnModuleDestroy {
       if (!reading) continue;
       if (reading.cpuMillis > BUSY_CPU_MILLIS) this.activity.touch(environment.id);
       const usage = percentages(reading, environment);
-      await this.environments.recordUsage(environment.id, usage);
+      if (!(await this.record(environment, usage, timestamp))) continue;
       await this.history.addSample(environment.id, {
         timestamp,
         ...usage,
@@ -68,6 +75,24 @@ export class UsageSampler implements OnApplicationBootstrap, OnModuleDestroy {
         connections: this.activity.connectionsOf(environment.id),
       });
     }
+  }
+
+  /** @returns whether it is the reading of this minute: another replica's may be faster */
+  private async record(seen: Environment, usage: UsageReading, at: Date): Promise<boolean> {
+    let environment: Environment | null = seen;
+    // What is looked at changes all the time; only with news does that matter.
+    while (environment?.usageAt?.getTime() === seen.usageAt?.getTime() && environment?.shown.status === 'running') {
+      const { alerts, told } = nextAlerts(environment.alerts, usage, at);
+      const subject = environment;
+      const news = told.map((alert) => resourceNews(subject, alert, at));
+      const after = await this.environments.recordUsage(environment, { usage, alerts, at }, news);
+      if (after) {
+        await this.events.tell(after);
+        return true;
+      }
+      environment = await this.environments.find(seen.id);
+    }
+    return false;
   }
 }
 

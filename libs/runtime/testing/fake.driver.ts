@@ -29,6 +29,8 @@ interface World {
   spec: EnvironmentSpec | null;
   startupDone: boolean;
   startupFailed: string | null;
+  /** Still to be shown. */
+  pulls: readonly number[];
   /** Looks that still show `starting`. */
   phases: number;
   readonly lines: Line[];
@@ -45,6 +47,9 @@ export interface FakeOptions {
   /** What it stands in for; `local` by default. */
   readonly kind?: RuntimeKind;
 }
+
+const LOSSES = { out_of_memory: 'Out of memory', volume_full: 'The volume is full' } as const;
+type LossReason = keyof typeof LOSSES;
 
 const PHASES = ['creating_volume', 'starting_container', 'running_startup'] as const;
 
@@ -65,6 +70,10 @@ export class FakeDriver extends RuntimeDriver {
   broken: Error | null = null;
   /** Of what runs. */
   cpuMillis = 10;
+  memoryBytes = 10_000_000;
+  storageBytes = 4096;
+  /** What the looks at a start show of its image first, in percent of what is to be pulled: layers begin anew now and then. */
+  pulls: readonly number[] = [];
   /** Looks that a start takes. */
   phases: number;
   /** While set, what was told to stop or to be destroyed does not. */
@@ -133,6 +142,9 @@ export class FakeDriver extends RuntimeDriver {
       nextAct: null,
       nextLookWaits: false,
       cpuMillis: 10,
+      memoryBytes: 10_000_000,
+      storageBytes: 4096,
+      pulls: [],
     };
     Object.assign(this, { ...faults, phases });
   }
@@ -160,7 +172,9 @@ export class FakeDriver extends RuntimeDriver {
     this.endAll(world, null, null);
     world.spec = spec;
     world.phases = this.phases;
-    world.sighting = { seen: 'starting', incarnation: spec.incarnation, phase: 'creating_volume', progress: 10 };
+    world.pulls = this.pulls;
+    const phase = world.pulls.length > 0 ? 'queued' : 'creating_volume';
+    world.sighting = { seen: 'starting', incarnation: spec.incarnation, phase, progress: phase === 'queued' ? 0 : 10 };
     this.log(world, 'system', `Started ${spec.name}`);
     if (world.phases === 0) this.advance(world);
   }
@@ -192,7 +206,8 @@ export class FakeDriver extends RuntimeDriver {
   async usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {
     await this.answer();
     const running = places.filter(({ environmentId }) => this.worlds.get(environmentId)?.sighting.seen === 'running');
-    const usage = { cpuMillis: this.cpuMillis, memoryBytes: 10_000_000, storageBytes: 4096, networkRx: 0, networkTx: 0 };
+    const { cpuMillis, memoryBytes, storageBytes } = this;
+    const usage = { cpuMillis, memoryBytes, storageBytes, networkRx: 0, networkTx: 0 };
     return new Map(running.map(({ environmentId }) => [environmentId, usage]));
   }
 
@@ -247,9 +262,9 @@ export class FakeDriver extends RuntimeDriver {
   }
 
   /** Its processes end without being asked to. */
-  lose(environmentId: string, reason: 'out_of_memory' | null = null): void {
+  lose(environmentId: string, reason: LossReason | null = null): void {
     const world = this.worlds.get(environmentId);
-    if (world) this.endAll(world, reason, reason === null ? null : 'Out of memory');
+    if (world) this.endAll(world, reason, reason === null ? null : LOSSES[reason]);
   }
 
   private async answer(): Promise<void> {
@@ -282,6 +297,7 @@ export class FakeDriver extends RuntimeDriver {
       startupDone: false,
       startupFailed: null,
       phases: 0,
+      pulls: [],
       lines: [],
       files: new Map(),
       terminals: new Map(),
@@ -300,6 +316,12 @@ export class FakeDriver extends RuntimeDriver {
   private advance(world: World): void {
     if (world.sighting.seen !== 'starting' || !world.spec) return;
     const { incarnation } = world.sighting;
+    const [pulled, ...pulls] = world.pulls;
+    if (pulled !== undefined) {
+      world.pulls = pulls;
+      world.sighting = { seen: 'starting', incarnation, phase: 'pulling_image', progress: Math.round(5 + pulled / 2) };
+      return;
+    }
     if (world.phases > 0) {
       const phase = PHASES[Math.min(PHASES.length - 1, this.phases - world.phases)] ?? 'running_startup';
       world.phases -= 1;
@@ -319,7 +341,7 @@ export class FakeDriver extends RuntimeDriver {
     if (command.startsWith('exit ')) world.startupFailed = `A startup command failed: ${command}`;
   }
 
-  private endAll(world: World, reason: 'out_of_memory' | null, message: string | null): void {
+  private endAll(world: World, reason: LossReason | null, message: string | null): void {
     for (const terminal of world.terminals.values()) {
       terminal.end({
         code: null,
