@@ -1,5 +1,12 @@
 import { Public } from '@devpocket/access';
-import { AppSettings, GoogleSettings, HttpSettings, RateLimitSettings, RuntimeSettings, TerminalSettings } from '@devpocket/config';
+import {
+  AppSettings,
+  GoogleSettings,
+  HttpSettings,
+  RateLimitSettings,
+  RuntimeSettings,
+  TerminalSettings,
+} from '@devpocket/config';
 import { SUBPROTOCOL } from '@devpocket/http';
 import { RuntimeRegistry } from '@devpocket/runtime';
 import { bytesQuantity, cpuQuantity, PLAN_LIMITS, PLANS } from '@devpocket/users';

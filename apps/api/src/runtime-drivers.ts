@@ -1,5 +1,6 @@
 import { type RuntimeSettings, type Settings, SettingsError } from '@devpocket/config';
-import { type RuntimeDriver } from '@devpocket/runtime';
+import { type RuntimeDriver, type RuntimeKind } from '@devpocket/runtime';
+import { answers, DockerDriver } from '@devpocket/runtime-docker';
 import { KubernetesDriver, KubernetesInspector } from '@devpocket/runtime-kubernetes';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';
@@ -14,20 +15,43 @@ export function runtimesOf(settings: Settings): Runtimes {
  * The only list of drivers. The first is where new environments go.
  * @throws SettingsError naming RUNTIME
  */
-async function runtimeDrivers({ runtime, clusters }: Settings, needs: DriverNeeds): Promise<readonly RuntimeDriver[]> {
-  if (runtime.runtime === 'docker') throw refusal('is docker, and this version has no driver for it (it has: kubernetes, local)');
-  const hasClusters = async (): Promise<boolean> => clusters.ownApiServer !== null || (await needs.clusters.list()).length > 0;
-  if (runtime.runtime === 'kubernetes' || (runtime.runtime === 'auto' && (await hasClusters()))) {
-    const { terminalBufferBytes } = runtime;
-    return [new KubernetesDriver({ ...needs, terminalBufferBytes, log: logOf('KubernetesRuntime') })];
+async function runtimeDrivers(settings: Settings, needs: DriverNeeds): Promise<readonly RuntimeDriver[]> {
+  const { runtime } = settings;
+  const { kind, chosen } = await choose(settings, needs);
+  const { terminalBufferBytes, docker } = runtime;
+  switch (kind) {
+    case 'kubernetes':
+      return [new KubernetesDriver({ ...needs, terminalBufferBytes, chosen, log: logOf('KubernetesRuntime') })];
+    case 'docker':
+      return [new DockerDriver({ ...needs, terminalBufferBytes, chosen, engine: docker, loginFolder: docker.configPath })];
+    case 'local':
+      if (!runtime.localAllowed)
+        throw refusal(
+          'comes to local here, which production refuses unless LOCAL_RUNTIME_IN_PRODUCTION=true; or add a cluster, or give it a container engine',
+        );
+      return [localDriver(runtime, chosen)];
   }
-  if (!runtime.localAllowed)
-    throw refusal('comes to local here, which production refuses unless LOCAL_RUNTIME_IN_PRODUCTION=true; or add a cluster');
-  return [localDriver(runtime)];
 }
 
-export function localDriver(settings: RuntimeSettings): RuntimeDriver {
+/** What is asked for wins; else the first that is there. */
+async function choose(
+  { runtime, clusters }: Settings,
+  needs: DriverNeeds,
+): Promise<{ readonly kind: RuntimeKind; readonly chosen: string }> {
+  if (runtime.runtime !== 'auto') return { kind: runtime.runtime, chosen: `RUNTIME=${runtime.runtime}` };
+  if (clusters.ownApiServer !== null)
+    return { kind: 'kubernetes', chosen: 'RUNTIME=auto, and this server is a pod of a cluster' };
+  if ((await needs.clusters.list()).length > 0)
+    return { kind: 'kubernetes', chosen: 'RUNTIME=auto, and a cluster is registered' };
+  const { host } = runtime.docker;
+  if (await answers(runtime.docker))
+    return { kind: 'docker', chosen: `RUNTIME=auto, no cluster is registered, and an engine answers at ${host}` };
+  return { kind: 'local', chosen: `RUNTIME=auto, no cluster is registered, and no engine answers at ${host}` };
+}
+
+export function localDriver(settings: RuntimeSettings, chosen = 'RUNTIME=local'): RuntimeDriver {
   return new LocalDriver({
+    chosen,
     dataDir: settings.dataDir,
     network: settings.localNetwork,
     allowUnsandboxedUsers: settings.localAllowUnsandboxedUsers,

@@ -129,6 +129,18 @@ export abstract class RuntimeSettings {
   abstract readonly localAllowUnsandboxedUsers: boolean;
   abstract readonly terminalBufferBytes: number;
   abstract readonly terminalHostGraceSeconds: number;
+  /** The container engine, as the docker command is told of it. */
+  abstract readonly docker: DockerSettings;
+}
+
+export interface DockerSettings {
+  /** `unix:///path`, `tcp://host[:port]`, `http://…` or `https://…`. */
+  readonly host: string;
+  readonly tlsVerify: boolean;
+  /** A folder with `ca.pem`, `cert.pem` and `key.pem`; null: the system's authorities, and no certificate of its own. */
+  readonly certPath: string | null;
+  /** A folder with the `config.json` that `docker login` writes; null: images are fetched in nobody's name. */
+  readonly configPath: string | null;
 }
 
 export abstract class TerminalSettings {
@@ -286,6 +298,12 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
       localAllowUnsandboxedUsers: v.LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS,
       terminalBufferBytes: v.TERMINAL_BUFFER_BYTES,
       terminalHostGraceSeconds: v.TERMINAL_HOST_GRACE_SECONDS,
+      docker: {
+        host: v.DOCKER_HOST,
+        tlsVerify: v.DOCKER_TLS_VERIFY,
+        certPath: v.DOCKER_CERT_PATH ?? null,
+        configPath: v.DOCKER_CONFIG ?? null,
+      },
     },
     terminal: {
       bufferBytes: v.TERMINAL_BUFFER_BYTES,

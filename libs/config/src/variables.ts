@@ -34,6 +34,11 @@ const origin = list.refine(
   'must be a comma-separated list of origins (scheme://host[:port]), or *',
 );
 
+/** As the docker command takes it, but for SSH and Windows' pipes. */
+const engine = z.string().refine(isEngine, 'must be unix:///path, tcp://host:port, http://… or https://…');
+/** The docker command takes any text for yes. */
+const anyFlag = z.string().transform((text) => text !== '0' && text.toLowerCase() !== 'false');
+
 const proxies = list.refine(areProxies, 'must be a comma-separated list of addresses or CIDR ranges');
 
 /** Also with a scheme of an app's own; never one that a browser would run. */
@@ -66,6 +71,16 @@ function isAppAddress(text: string): boolean {
     const { protocol, hash, username, password } = new URL(text);
     const runs = ['javascript:', 'data:', 'vbscript:', 'blob:', 'file:', 'about:'].includes(protocol);
     return !runs && hash === '' && username === '' && password === '';
+  } catch {
+    return false;
+  }
+}
+
+function isEngine(text: string): boolean {
+  if (text.startsWith('unix://')) return /^unix:\/\/\/./.test(text);
+  try {
+    const { protocol, hostname, username, password } = new URL(text);
+    return ['tcp:', 'http:', 'https:'].includes(protocol) && hostname !== '' && username + password === '';
   } catch {
     return false;
   }
@@ -122,6 +137,10 @@ export const VARIABLES = {
   ALLOWED_ORIGINS: { rule: origin.default([]), example: 'https://app.example.com,http://localhost:3000' },
   TRUSTED_PROXIES: { rule: proxies.default([]), example: '10.0.0.0/8,127.0.0.1' },
   RUNTIME: { rule: z.enum(['auto', 'local', 'docker', 'kubernetes']).default('auto'), example: 'auto' },
+  DOCKER_HOST: { rule: engine.default('unix:///var/run/docker.sock'), example: 'unix:///var/run/docker.sock' },
+  DOCKER_TLS_VERIFY: { rule: anyFlag.default(false), example: '1' },
+  DOCKER_CERT_PATH: { rule: z.string().optional(), example: '/etc/docker/certs' },
+  DOCKER_CONFIG: { rule: z.string().optional(), example: '/home/devpocket/.docker' },
   ALLOW_CUSTOM_IMAGES: { rule: flag.default(false), example: 'false' },
   ALLOWED_IMAGE_PATTERNS: { rule: list.default([]), example: 'docker.io/library/*,ghcr.io/acme/*' },
   RATE_LIMIT_ENABLED: { rule: flag.default(true), example: 'true' },

@@ -5,7 +5,7 @@ import { comparePositions, cursorOf, type LogLine, positionOf } from './log-line
 export const SAVED_BYTES = 1_048_576;
 /** What a line costs beside its text: its cursor. */
 const LINE_COST = 48;
-/** Of one Secret, uncompressed: the API refuses one above 1 MiB, and text that does not compress is no exception. */
+/** Of one part, uncompressed: a Secret may not be above 1 MiB, and text that does not compress is no exception. */
 const PART_BYTES = 786_432;
 
 /** The end of a log that is worth keeping. */
@@ -35,9 +35,17 @@ export function encodeLog(lines: readonly LogLine[], least = 1): readonly Buffer
   return parts.map((part) => gzipSync(part.join('\n')));
 }
 
-/** What the parts hold together: in order, each line once, also where some are from an older write than others. */
+/**
+ * What the parts hold together: in order, each line once, also where some are from an older write than others.
+ * @throws Error for what is no such part
+ */
 export function decodeLog(parts: readonly Buffer[]): readonly LogLine[] {
-  const lines = parts.flatMap((part) => gunzipSync(part).toString('utf8').split('\n').flatMap(parse));
+  const lines = parts.flatMap((part) =>
+    gunzipSync(part, { maxOutputLength: 2 * PART_BYTES })
+      .toString('utf8')
+      .split('\n')
+      .flatMap(parse),
+  );
   return merge(lines);
 }
 

@@ -1,3 +1,4 @@
+import { StorageMeter } from '@devpocket/container-runtime';
 import { type Clock } from '@devpocket/kernel';
 import { type ClusterConnection, type Place, RuntimeError } from '@devpocket/runtime';
 import { type ApiClient, pathOf } from './api-client';
@@ -9,7 +10,6 @@ import { LogSaver } from './log-saver';
 import { NamespaceKeeper } from './namespace-keeper';
 import { PodLogs } from './pod-logs';
 import { sightOf, type Traces } from './sight';
-import { StorageMeter } from './storage-meter';
 import { UsageReader } from './usage-reader';
 import { WatchCache } from './watch-cache';
 
@@ -17,6 +17,8 @@ import { WatchCache } from './watch-cache';
 const REOPEN_MS = 3_000;
 /** How long the end of a session waits for logs that are being saved. */
 const SAVE_MS = 5_000;
+/** Where volumes are counted by running `du` in pods. */
+const COUNT_EVERY_MS = 300_000;
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** One cluster as this process sees it: its client, what is watched there, and the users' namespaces. */
@@ -60,7 +62,7 @@ export class ClusterSession {
     this.archive = new LogArchive(api, install);
     this.logs = new PodLogs(this, this.archive, clock);
     this.saver = new LogSaver(this.logs, this.archive, (message) => log.warn(message));
-    this.storage = new StorageMeter(api, clock);
+    this.storage = new StorageMeter(clock, COUNT_EVERY_MS);
     this.usage = new UsageReader(this, this.storage, clock);
     this.pods.subscribe((environmentId) => {
       this.confirmed.delete(environmentId);

@@ -33,6 +33,7 @@ class Directory extends ClusterDirectory {
 function driverOf(find: () => Promise<ClusterConnection | null>): KubernetesDriver {
   const quiet = (): void => undefined;
   return new KubernetesDriver({
+    chosen: 'for a test',
     install: () => Promise.resolve('gone'),
     clusters: new Directory(find),
     clock: new SystemClock(),

@@ -30,6 +30,8 @@ export interface KubernetesRuntimeOptions {
   readonly clock: Clock;
   /** Output of a shell that is kept beside it in the pod. */
   readonly terminalBufferBytes: number;
+  /** Why it is this driver, for the start-up line. */
+  readonly chosen: string;
   readonly log: { info(message: string): void; warn(message: string): void; error(message: string): void };
 }
 
@@ -59,7 +61,7 @@ export class KubernetesDriver extends RuntimeDriver {
     const names = sessions.map(({ connection }) => connection.name);
     const warnings =
       names.length > 0 ? [] : ['No cluster is registered yet, so no environment can be created: devpocket cluster add'];
-    const summary = `environments are pods of ${names.length === 1 ? 'the cluster' : `${names.length} clusters`}${names.length > 0 ? `: ${names.join(', ')}` : ''}`;
+    const summary = `environments are pods of ${names.length === 1 ? 'the cluster' : `${names.length} clusters`}${names.length > 0 ? `: ${names.join(', ')}` : ''} (${this.options.chosen})`;
     return { kind: 'kubernetes', summary, warnings, multiUser: true, exposable: true };
   }
 

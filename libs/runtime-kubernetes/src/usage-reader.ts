@@ -1,12 +1,13 @@
+import { COUNT_COMMAND, LONGEST_COUNT_MS, type StorageMeter } from '@devpocket/container-runtime';
 import { type Clock } from '@devpocket/kernel';
 import { type Place, type Usage } from '@devpocket/runtime';
 import { type ApiClient } from './api-client';
 import { ApiError } from './api-error';
 import { type Pod } from './kube-objects';
+import { execute } from './exec-stream';
 import { CONTAINER, incarnationOf } from './names';
 import { bytesOf, millisOf } from './quantity';
 import { mainOf } from './sight';
-import { type StorageMeter } from './storage-meter';
 import { type WatchCache } from './watch-cache';
 
 /** A reading serves all who ask for so long; one that lacks a pod which runs (the kubelet is a little behind) for less. */
@@ -79,10 +80,15 @@ export class UsageReader {
       const reading = ofNode.get(keyOf(pod));
       if (!reading) continue;
       if (reading.cpuMillis > BUSY_MILLIS) this.storage.touch(place.environmentId);
-      const storageBytes = reading.storageBytes ?? this.storage.read(place, pod);
+      const storageBytes = reading.storageBytes ?? this.storage.read(place.environmentId, () => this.count(pod));
       found.set(place.environmentId, { ...reading, storageBytes });
     }
     return found;
+  }
+
+  private async count({ metadata }: Pod): Promise<string> {
+    const at = { namespace: metadata?.namespace ?? '', pod: metadata?.name ?? '', container: CONTAINER };
+    return (await execute(this.scope.api, { ...at, command: COUNT_COMMAND }, LONGEST_COUNT_MS)).stdout;
   }
 
   private async ofNode(node: string, running: readonly Pod[]): Promise<ReadonlyMap<string, Reading>> {

@@ -193,6 +193,7 @@ export class TestCluster {
   async driver(): Promise<KubernetesDriver> {
     const tell = (message: string): void => void this.told.push(message);
     const driver = new KubernetesDriver({
+      chosen: 'for a test',
       install: () => Promise.resolve(this.install),
       clusters: this.clusters,
       clock: new SystemClock(),

@@ -9,6 +9,7 @@ describeDriverContract('the local runtime', async () => {
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const make = (): LocalDriver =>
     new LocalDriver({
+      chosen: 'for a test',
       dataDir,
       network: 'none',
       allowUnsandboxedUsers: true,

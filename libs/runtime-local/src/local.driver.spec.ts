@@ -87,6 +87,7 @@ describe('the local runtime', () => {
 
   const make = (graceSeconds = 30, network: 'none' | null = 'none'): LocalDriver =>
     new LocalDriver({
+      chosen: 'for a test',
       dataDir,
       network,
       allowUnsandboxedUsers: true,

@@ -32,6 +32,8 @@ export interface LocalRuntimeOptions {
   readonly terminalBufferBytes: number;
   /** How long shells wait for a server that went away. */
   readonly hostGraceSeconds: number;
+  /** Why it is this driver, for the start-up line. */
+  readonly chosen: string;
   readonly log: { info(message: string): void; warn(message: string): void; error(message: string): void };
 }
 
@@ -70,12 +72,12 @@ export class LocalDriver extends RuntimeDriver {
     await this.host.open();
     const sandboxed = this.capabilities.bwrap !== null;
     const multiUser = sandboxed || this.options.allowUnsandboxedUsers;
-    const why = 'because neither a cluster nor a container engine is configured';
+    const { chosen } = this.options;
     return {
       kind: 'local',
       summary: sandboxed
-        ? `environments are sandboxes on this machine, ${why}; network: ${this.networkFor(true)}`
-        : `environments are PLAIN PROCESSES of this machine's user, ${why}`,
+        ? `environments are sandboxes on this machine (${chosen}); network: ${this.networkFor(true)}`
+        : `environments are PLAIN PROCESSES of this machine's user (${chosen})`,
       warnings: sandboxed
         ? []
         : [

@@ -4,7 +4,7 @@ import { type EnvironmentSpec, type LogEvent, type Place, type RuntimeDriver, ty
 export interface DriverHarness {
   readonly driver: RuntimeDriver;
   /** Where its environments are and what of; without it on no cluster and of no image. */
-  readonly where?: { readonly clusterId: string; readonly image: string };
+  readonly where?: { readonly clusterId: string | null; readonly image: string };
   reopen(): Promise<RuntimeDriver>;
   close(): Promise<void>;
 }

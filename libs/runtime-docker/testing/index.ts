@@ -1,0 +1,1 @@
+export { reach, TEST_IMAGE, testEngine, TestEngine } from './test-engine';

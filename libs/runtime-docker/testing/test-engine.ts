@@ -1,0 +1,137 @@
+import { SystemClock } from '@devpocket/kernel';
+import { type EnvironmentSpec, type Place, type RuntimeDriver, type Sighting } from '@devpocket/runtime';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DockerDriver, type EngineSettings } from '../src';
+import { Engine } from '../src/engine';
+import { type ContainerSummary, type Network, type Volume } from '../src/engine-objects';
+import { filterOf, incarnationOf } from '../src/names';
+import { isAlive, mainsOf } from '../src/sight';
+
+/** Present on the engine without a registry: a shell, busybox and a user 1000. */
+export const TEST_IMAGE = 'devpocket/tiny:1';
+
+/** Of the engine that suites run on, which they look at behind drivers' backs. */
+export function testEngine(): EngineSettings {
+  const host = process.env.DOCKER_HOST;
+  if (!host) throw new Error('DOCKER_HOST names no engine to test on');
+  return { host, tlsVerify: false, certPath: null };
+}
+
+/** A driver on the real engine, and the engine itself to look behind it. */
+export class TestEngine {
+  private readonly drivers: DockerDriver[] = [];
+
+  private constructor(
+    readonly engine: Engine,
+    readonly install: string,
+    private readonly settings: EngineSettings,
+  ) {}
+
+  /** @param settings of the way that drivers take */
+  static async open(install: string, settings = testEngine()): Promise<TestEngine> {
+    return new TestEngine(await Engine.open(testEngine()), install, settings);
+  }
+
+  place(environmentId: string, userId = 'u'): Place {
+    return { environmentId, userId, clusterId: null };
+  }
+
+  spec(environmentId: string, incarnation: number, more: Partial<EnvironmentSpec> = {}): EnvironmentSpec {
+    const resources = { cpuMillis: 500, memoryBytes: 64 * 2 ** 20, storageBytes: 64 * 2 ** 20 };
+    return {
+      ...this.place(environmentId),
+      install: this.install,
+      incarnation,
+      name: 'test',
+      image: TEST_IMAGE,
+      defaultPort: null,
+      resources,
+      environmentVariables: {},
+      startupCommands: [],
+      quota: { active: 100, kept: 100, each: resources },
+      readOnlyRoot: false,
+      soleUser: false,
+      ...more,
+    };
+  }
+
+  async driver(): Promise<DockerDriver> {
+    const driver = new DockerDriver({
+      engine: this.settings,
+      loginFolder: null,
+      install: () => Promise.resolve(this.install),
+      clock: new SystemClock(),
+      terminalBufferBytes: 1_048_576,
+      chosen: 'for a test',
+    });
+    this.drivers.push(driver);
+    await driver.open();
+    return driver;
+  }
+
+  containers(environmentId?: string): Promise<readonly ContainerSummary[]> {
+    return this.engine.get('/containers/json', { query: { all: true, filters: filterOf(this.install, environmentId) } });
+  }
+
+  /** The container whose shells run now. */
+  async running(environmentId: string): Promise<ContainerSummary> {
+    const [main] = mainsOf(await this.containers(environmentId)).filter(isAlive);
+    if (!main) throw new Error(`nothing runs of ${environmentId}`);
+    return main;
+  }
+
+  /** Everything of this installation, as `kind name`. */
+  async left(): Promise<readonly string[]> {
+    const query = { filters: filterOf(this.install) };
+    const [containers, { Volumes }, networks] = await Promise.all([
+      this.containers(),
+      this.engine.get<{ readonly Volumes: readonly Volume[] | null }>('/volumes', { query }),
+      this.engine.get<readonly Network[]>('/networks', { query }),
+    ]);
+    return [
+      ...containers.map(({ Names }) => `container ${Names[0]?.slice(1) ?? ''}`),
+      ...(Volumes ?? []).map(({ Name }) => `volume ${Name}`),
+      ...networks.map(({ Name }) => `network ${Name}`),
+    ].sort();
+  }
+
+  /** Removes what runs of an environment, as somebody else would. */
+  async rob(environmentId: string): Promise<void> {
+    for (const one of mainsOf(await this.containers(environmentId)))
+      await this.engine.delete(`/containers/${one.Id}`, { query: { force: true } });
+  }
+
+  /** Ends what was opened here and removes everything of this installation. */
+  async close(): Promise<void> {
+    for (const driver of this.drivers) await driver.close({ keepTerminals: false });
+    await this.clear();
+  }
+
+  async clear(): Promise<void> {
+    for (const { Id } of await this.containers()) await this.engine.delete(`/containers/${Id}`, { query: { force: true } });
+    for (const object of await this.left()) {
+      const [kind, name = ''] = object.split(' ');
+      await this.engine.delete(`/${kind ?? ''}s/${name}`);
+    }
+  }
+}
+
+/** Looks until it is so. */
+export async function reach(
+  driver: RuntimeDriver,
+  place: Place,
+  seen: Sighting['seen'],
+  { within = 30_000, incarnation }: { readonly within?: number; readonly incarnation?: number } = {},
+): Promise<Sighting> {
+  const end = performance.now() + within;
+  for (;;) {
+    const sighting = await driver.look(place);
+    const right = sighting.seen === seen;
+    if (right && (incarnation === undefined || (sighting.seen !== 'absent' && sighting.incarnation === incarnation)))
+      return sighting;
+    if (performance.now() > end) throw new Error(`not ${seen} within ${within / 1000} s, but ${JSON.stringify(sighting)}`);
+    await delay(20);
+  }
+}
+
+export { incarnationOf };
