@@ -4,6 +4,8 @@ import { UsersService } from '@devpocket/users';
 import { getConnectionToken } from '@nestjs/mongoose';
 import { FakeClusterInspector, FakeDriver, kubeConfig } from '@testing/runtime';
 import { type Connection } from 'mongoose';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { type Answer, eventually, type Operation, operationsOf, PASSWORD, TestApi, type TestUser, withMember } from '../testing';
 import { openApiDocument } from './documents/open-api';
 
@@ -14,6 +16,7 @@ const GOOD: Readonly<Record<string, unknown>> = {
   token: 'x',
   refresh_token: 'x',
   code: 'x',
+  code_verifier: 'x'.repeat(43),
   username_or_email: 'operator',
   password: PASSWORD,
   current_password: PASSWORD,
@@ -109,6 +112,22 @@ describe('what is injected', () => {
       .replace(/\{\w+\}/g, UNKNOWN_ID);
   const send = (operation: Operation, raw: string, path = pathOf(operation)): Promise<Answer> =>
     api.call(operation.method, path, { token: admin.token, raw });
+  /** Of a path just as it stands: `fetch` resolves `..` by itself, in every way to write it. */
+  const statusOf = async (method: string, path: string, body: string | null): Promise<number> => {
+    const call = request(`${api.url}/api/v1`, {
+      method,
+      path: `/api/v1${path}`,
+      headers: {
+        authorization: `Bearer ${admin.token}`,
+        ...(body === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      },
+    });
+    call.end(body ?? undefined);
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    answer.resume();
+    await once(answer, 'end');
+    return answer.statusCode ?? 0;
+  };
   const goodBody = ({ members }: Operation): Record<string, unknown> =>
     Object.fromEntries(
       (members ?? [])
@@ -225,6 +244,8 @@ describe('what is injected', () => {
   it('into a query is a fault, or finds nothing', async () => {
     await changingNothing(async () => {
       for (const operation of operations.filter(({ queryParameters }) => queryParameters.length > 0)) {
+        // It heeds what Google may send, and tells what is wrong by where it sends the browser.
+        if (operation.path === '/auth/google/callback') continue;
         const path = pathOf(operation);
         for (const name of operation.queryParameters) {
           const queries = [
@@ -242,6 +263,8 @@ describe('what is injected', () => {
             const { status } = await api.call(operation.method, `${path}?${query}`, { token: admin.token });
             expect([`${path}?${query}`, status]).toEqual([`${path}?${query}`, 422]);
           }
+          // A stream does not end; there a foreign cursor is answered by `sync.reset` (events.spec).
+          if (operation.path === '/events') continue;
           const asText = `${path}?${name}=${encodeURIComponent('{"$ne":null}')}`;
           const { status, body } = await api.call(operation.method, asText, { token: admin.token });
           expect([asText, status === 422 || (status === 200 && JSON.stringify(body) === '[]')]).toEqual([asText, true]);
@@ -258,13 +281,11 @@ describe('what is injected', () => {
             const path = operation.path
               .replace(`{${name}}`, text.includes('%') ? text : encodeURIComponent(text).replace('..', '%2e%2e'))
               .replace(/\{\w+\}/g, UNKNOWN_ID);
-            const answer = await api.call(operation.method, path, {
-              token: admin.token,
-              ...(operation.members === null ? {} : { body: { ...goodBody(operation), name: undefined } }),
-            });
+            const body = operation.members === null ? null : JSON.stringify({ ...goodBody(operation), name: undefined });
+            const status = await statusOf(operation.method, path, body);
             // A definition is read whole before it is looked for; the name in the path is part of it.
             const expected = operation.method === 'PUT' && path.startsWith('/templates/') ? [404, 422] : [404];
-            expect([operation.method, path, expected.includes(answer.status)]).toEqual([operation.method, path, true]);
+            expect([operation.method, path, expected.includes(status)]).toEqual([operation.method, path, true]);
           }
         }
       }

@@ -48,6 +48,8 @@ export class AnswerCheck {
 
   judge(exchange: Exchange): Verdict {
     const { method, url, status } = exchange;
+    // Headers that are too large are refused by Node's own parser, before there is a route.
+    if (status === 431 && exchange.body === null) return { operation: null, faults: [] };
     const operation = this.find(method, url);
     if (!operation) {
       // Routes that are none of the API's (pages, metrics) answer as they do; in it an unknown one is a problem.

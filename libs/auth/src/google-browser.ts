@@ -14,9 +14,6 @@ import { googleCodeInvalid, googleDenied, googleNotConfigured, googleStateInvali
 import { SessionStarter } from './session-starter';
 import { type TokenPair } from './token-pairs';
 
-/** RFC 7636 §4.2: 32 bytes as base64url. */
-const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
-
 /** Sign-in by way of a browser: there and back with redirects, and a code that only the app which began it can exchange. */
 @Injectable()
 export class GoogleBrowser {
@@ -32,22 +29,13 @@ export class GoogleBrowser {
 
   /**
    * Where Google asks who it is; the request's answer gets the cookie.
-   * @param challenge the app's `code_challenge` @param method `code_challenge_method`, S256 when it is left out
-   * @throws DomainError `google_not_configured | validation_error | unavailable`
+   * @param codeChallenge of the app, by S256
+   * @throws DomainError `google_not_configured | unavailable`
    */
-  async begin(request: Request, challenge: unknown, method: unknown): Promise<string> {
-    const strategy = await this.strategy(() => {
-      if (typeof challenge !== 'string' || !CHALLENGE.test(challenge)) {
-        const message = 'must be the SHA-256 of a verifier as base64url (RFC 7636)';
-        throw DomainError.invalid({ field: 'code_challenge', code: 'invalid_code_challenge', message });
-      }
-      if (method !== undefined && method !== 'S256') {
-        const field = 'code_challenge_method';
-        throw DomainError.invalid({ field, code: 'invalid_code_challenge_method', message: 'must be S256' });
-      }
-    });
+  async begin(request: Request, codeChallenge: string): Promise<string> {
+    const strategy = await this.strategy();
     const nonce = randomBytes(32).toString('base64url');
-    const outcome = await strategy.run(request, { nonce, codeChallenge: String(challenge) });
+    const outcome = await strategy.run(request, { nonce, codeChallenge });
     if (!('location' in outcome)) throw googleStateInvalid();
     return outcome.location;
   }
@@ -95,10 +83,9 @@ export class GoogleBrowser {
     return this.flows.issueCode(flow.state, flow.codeChallenge, account);
   }
 
-  private async strategy(check: () => void = () => undefined): Promise<GoogleStrategy> {
+  private async strategy(): Promise<GoogleStrategy> {
     const { clientId, redirect } = this.settings;
     if (clientId === null || redirect === null) throw googleNotConfigured();
-    check();
     const { provider, store } = this;
     return new GoogleStrategy({ provider, endpoints: await provider.endpoints(), store, clientId, redirect });
   }

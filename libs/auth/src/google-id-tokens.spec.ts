@@ -192,7 +192,6 @@ describe('without a provider that can be used', () => {
       auth.google('token'),
       auth.call('POST', '/auth/google/link', { token, body: { token: 'token', current_password: 'x' } }),
       auth.call('GET', `/auth/google/login?code_challenge=${'c'.repeat(43)}`),
-      auth.call('GET', '/auth/google/login'),
       auth.call('GET', '/auth/google/callback?code=x&state=y'),
       auth.call('GET', '/auth/google/callback?error=access_denied'),
       auth.call('POST', '/auth/google/exchange', { body: { code: 'x', code_verifier: verifier } }),

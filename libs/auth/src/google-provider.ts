@@ -65,7 +65,7 @@ export class GoogleProvider {
       const { issuer } = this.settings;
       const found = await this.read(`${issuer}/.well-known/openid-configuration`, DISCOVERY);
       // §4.3: another issuer's document is none.
-      const isOurs = found.issuer.replace(/\/+$/, '') === issuer;
+      const isOurs = [issuer, `${issuer}/`].includes(found.issuer);
       const isPlain = Object.values(found).some((address) => address.startsWith('http:'));
       if (!isOurs || (isPlain && !issuer.startsWith('http:'))) throw googleUnavailable(new Error('Not the issuer’s document'));
       this.discovered = { value: found, readAt: this.clock.millis() };

@@ -5,12 +5,14 @@ import { ApiFoundResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from
 import { type Request, type Response } from 'express';
 import { MessageDto, TokenDto, toTokenDto } from './auth.dto';
 import { GoogleBrowser } from './google-browser';
-import { GoogleExchangeDto, GoogleLinkDto, GoogleTokenDto } from './google.dto';
+import { GoogleExchangeDto, GoogleLinkDto, GoogleLoginQuery, GoogleTokenDto } from './google.dto';
 import { GoogleLinkService } from './google-link.service';
 import { GoogleSignInService } from './google-sign-in.service';
 import { GoogleStateStore } from './google-state-store';
 import { BODY_FAULTS, TOKEN_FAULTS } from './problems';
 
+/** An address is no longer than 16 KiB in all. */
+const MOST_RETURNED = 8_192;
 const NOT_THERE = { 503: ['google_not_configured', 'unavailable'] };
 
 @ApiTags('auth')
@@ -70,16 +72,10 @@ export class GoogleController {
     operationId: 'beginGoogleSignIn',
     summary: 'Sends a browser to Google; the app keeps the verifier of its challenge',
   })
-  @ApiQuery({ name: 'code_challenge', type: 'string', description: 'SHA-256 of the verifier as base64url (RFC 7636 §4.2)' })
-  @ApiQuery({ name: 'code_challenge_method', enum: ['S256'], required: false })
   @ApiFoundResponse({ description: 'To Google' })
   @ApiProblems({ ...NOT_THERE, 422: ['validation_error'] })
-  async login(
-    @Req() request: Request,
-    @Query('code_challenge') challenge: unknown,
-    @Query('code_challenge_method') method: unknown,
-  ): Promise<{ url: string }> {
-    return { url: await this.browser.begin(request, challenge, method) };
+  async login(@Req() request: Request, @Query() { code_challenge: challenge }: GoogleLoginQuery): Promise<{ url: string }> {
+    return { url: await this.browser.begin(request, challenge) };
   }
 
   @Get('callback')
@@ -90,9 +86,9 @@ export class GoogleController {
     operationId: 'finishGoogleSignIn',
     summary: 'Where Google sends the browser back to, and it goes on to the app',
   })
-  @ApiQuery({ name: 'code', type: 'string', required: false })
-  @ApiQuery({ name: 'state', type: 'string', required: false })
-  @ApiQuery({ name: 'error', type: 'string', required: false })
+  @ApiQuery({ name: 'code', schema: { type: 'string', maxLength: MOST_RETURNED }, required: false })
+  @ApiQuery({ name: 'state', schema: { type: 'string', maxLength: MOST_RETURNED }, required: false })
+  @ApiQuery({ name: 'error', schema: { type: 'string', maxLength: MOST_RETURNED }, required: false })
   @ApiFoundResponse({
     description:
       'To `GOOGLE_SUCCESS_REDIRECT` with `code`, good for a minute, or with `error`: `access_denied`, `google_state_invalid`, ' +

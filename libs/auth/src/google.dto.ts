@@ -1,10 +1,29 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsNotEmpty, IsString, Matches, MaxLength } from 'class-validator';
+import { IsIn, IsNotEmpty, IsString, Matches, MaxLength } from 'class-validator';
 import { MayBeAbsent } from './text-rules';
 
 const MOST_TOKEN_CHARACTERS = 16_384;
 const MOST_NONCE_CHARACTERS = 512;
 const MOST_CODE_CHARACTERS = 128;
+
+export class GoogleLoginQuery {
+  @ApiProperty({
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]{43}$',
+    description: 'SHA-256 of the verifier as base64url (RFC 7636 §4.2)',
+  })
+  @Matches(/^[A-Za-z0-9_-]{43}$/, {
+    message: 'code_challenge must be the SHA-256 of a verifier as base64url (RFC 7636)',
+    context: { code: 'invalid_code_challenge' },
+  })
+  @IsString()
+  code_challenge!: string;
+
+  @ApiPropertyOptional({ type: 'string', enum: ['S256'] })
+  @MayBeAbsent()
+  @IsIn(['S256'], { message: 'code_challenge_method must be S256', context: { code: 'invalid_code_challenge_method' } })
+  code_challenge_method?: string;
+}
 
 export class GoogleTokenDto {
   @ApiProperty({

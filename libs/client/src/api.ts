@@ -916,6 +916,10 @@ export interface components {
             name: string;
             description: string | null;
             template: string;
+            /** @description Of the template that it is made from */
+            template_version: number;
+            /** @description Is a later version of its template offered? */
+            outdated: boolean;
             image: string | null;
             /** @enum {string} */
             status: "creating" | "running" | "stopping" | "stopped" | "starting" | "error" | "deleting";
@@ -1060,6 +1064,11 @@ export interface components {
                 [key: string]: string;
             };
             auto_stop_minutes?: number | null;
+            /**
+             * @description Moves it to the version of its template that is offered now: image, variables and port; effective with a restart
+             * @enum {string}
+             */
+            template_version?: "latest";
         };
         ChangePassword: {
             /** Format: password */
@@ -1076,6 +1085,10 @@ export interface components {
             name: string;
             description: string | null;
             template: string;
+            /** @description Of the template that it is made from */
+            template_version: number;
+            /** @description Is a later version of its template offered? */
+            outdated: boolean;
             image: string | null;
             /** @enum {string} */
             status: "creating" | "running" | "stopping" | "stopped" | "starting" | "error" | "deleting";
@@ -1116,7 +1129,7 @@ export interface components {
             memory_usage: number | null;
             storage_usage: number | null;
             /** @description What takes effect only with a restart */
-            restart_required: ("resources" | "environment_variables")[];
+            restart_required: ("resources" | "environment_variables" | "template_version")[];
         };
         Cluster: {
             id: string;
@@ -1231,6 +1244,10 @@ export interface components {
             name: string;
             description: string | null;
             template: string;
+            /** @description Of the template that it is made from */
+            template_version: number;
+            /** @description Is a later version of its template offered? */
+            outdated: boolean;
             image: string | null;
             /** @enum {string} */
             status: "creating" | "running" | "stopping" | "stopped" | "starting" | "error" | "deleting";
@@ -3045,9 +3062,9 @@ export interface operations {
     beginGoogleSignIn: {
         parameters: {
             query: {
-                code_challenge_method?: "S256";
                 /** @description SHA-256 of the verifier as base64url (RFC 7636 §4.2) */
                 code_challenge: string;
+                code_challenge_method?: "S256";
             };
             header?: never;
             path?: never;
@@ -3143,7 +3160,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "code": "required",
-                 *       "code_verifier": "text"
+                 *       "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
                  *     }
                  */
                 "application/json": components["schemas"]["GoogleExchange"];
@@ -4429,6 +4446,8 @@ export interface operations {
                      *         "name": "shop",
                      *         "description": "Where the shop is built",
                      *         "template": "ubuntu",
+                     *         "template_version": 1,
+                     *         "outdated": true,
                      *         "image": "ubuntu:24.04",
                      *         "status": "creating",
                      *         "desired_status": "running",
@@ -4540,6 +4559,8 @@ export interface operations {
                      *       "name": "shop",
                      *       "description": "Where the shop is built",
                      *       "template": "ubuntu",
+                     *       "template_version": 1,
+                     *       "outdated": true,
                      *       "image": "ubuntu:24.04",
                      *       "status": "creating",
                      *       "desired_status": "running",
@@ -4678,6 +4699,8 @@ export interface operations {
                      *       "name": "shop",
                      *       "description": "Where the shop is built",
                      *       "template": "ubuntu",
+                     *       "template_version": 1,
+                     *       "outdated": true,
                      *       "image": "ubuntu:24.04",
                      *       "status": "creating",
                      *       "desired_status": "running",
@@ -4757,7 +4780,8 @@ export interface operations {
                  *       "environment_variables": {
                  *         "LANG": "C.UTF-8"
                  *       },
-                 *       "auto_stop_minutes": 30
+                 *       "auto_stop_minutes": 30,
+                 *       "template_version": "latest"
                  *     }
                  */
                 "application/json": components["schemas"]["ChangeEnvironment"];
@@ -4781,6 +4805,8 @@ export interface operations {
                      *       "name": "shop",
                      *       "description": "Where the shop is built",
                      *       "template": "ubuntu",
+                     *       "template_version": 1,
+                     *       "outdated": true,
                      *       "image": "ubuntu:24.04",
                      *       "status": "creating",
                      *       "desired_status": "running",
@@ -4933,7 +4959,8 @@ export interface operations {
                  *       "environment_variables": {
                  *         "LANG": "C.UTF-8"
                  *       },
-                 *       "auto_stop_minutes": 30
+                 *       "auto_stop_minutes": 30,
+                 *       "template_version": "latest"
                  *     }
                  */
                 "application/json": components["schemas"]["ChangeEnvironment"];
@@ -4957,6 +4984,8 @@ export interface operations {
                      *       "name": "shop",
                      *       "description": "Where the shop is built",
                      *       "template": "ubuntu",
+                     *       "template_version": 1,
+                     *       "outdated": true,
                      *       "image": "ubuntu:24.04",
                      *       "status": "creating",
                      *       "desired_status": "running",
@@ -5080,6 +5109,8 @@ export interface operations {
                      *         "name": "shop",
                      *         "description": "Where the shop is built",
                      *         "template": "ubuntu",
+                     *         "template_version": 1,
+                     *         "outdated": true,
                      *         "image": "ubuntu:24.04",
                      *         "status": "creating",
                      *         "desired_status": "running",
@@ -5193,6 +5224,8 @@ export interface operations {
                      *         "name": "shop",
                      *         "description": "Where the shop is built",
                      *         "template": "ubuntu",
+                     *         "template_version": 1,
+                     *         "outdated": true,
                      *         "image": "ubuntu:24.04",
                      *         "status": "creating",
                      *         "desired_status": "running",
@@ -5293,6 +5326,8 @@ export interface operations {
                      *         "name": "shop",
                      *         "description": "Where the shop is built",
                      *         "template": "ubuntu",
+                     *         "template_version": 1,
+                     *         "outdated": true,
                      *         "image": "ubuntu:24.04",
                      *         "status": "creating",
                      *         "desired_status": "running",
@@ -5429,6 +5464,8 @@ export interface operations {
                      *       "name": "shop",
                      *       "description": "Where the shop is built",
                      *       "template": "ubuntu",
+                     *       "template_version": 1,
+                     *       "outdated": true,
                      *       "image": "ubuntu:24.04",
                      *       "status": "creating",
                      *       "desired_status": "running",
@@ -5830,6 +5867,8 @@ export interface operations {
                      *         "name": "shop",
                      *         "description": "Where the shop is built",
                      *         "template": "ubuntu",
+                     *         "template_version": 1,
+                     *         "outdated": true,
                      *         "image": "ubuntu:24.04",
                      *         "status": "creating",
                      *         "desired_status": "running",

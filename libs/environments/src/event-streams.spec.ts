@@ -3,6 +3,7 @@ import { newId } from '@devpocket/kernel';
 import { EnvironmentsWorld, principal } from '@testing/environments';
 import { Writable } from 'node:stream';
 import { toCursor } from './event-cursor.policy';
+import { POLL_MS } from './event-feed';
 import { EventLogRepository } from './event-log.repository';
 import { EventStreams } from './event-streams';
 
@@ -68,13 +69,11 @@ describe('streams of events', () => {
     const { client, over } = await open(user);
     expect(client.heard).toBe(`retry: 3000\n\nid: ${toCursor(user.userId, 0)}\n\n`);
     const begun = client.heard.length;
-    for (let second = 0; second < 60; second += 5) {
-      world.clock.push(5_000);
-      const comments = Math.floor((second + 5) / 15);
-      await until(() => client.heard.length === begun + comments * ': keep-alive\n\n'.length);
-      // The look that was woken has to be over before time goes on.
-      await world.get(EventLogRepository).head(user.userId);
-      await world.get(EventLogRepository).head(user.userId);
+    for (let second = POLL_MS / 1000; second <= 60; second += POLL_MS / 1000) {
+      await until(() => world.clock.awaits(POLL_MS));
+      world.clock.push(POLL_MS);
+      await until(() => world.clock.awaits(POLL_MS));
+      expect(client.heard.length).toBe(begun + Math.floor(second / 15) * ': keep-alive\n\n'.length);
     }
     client.destroy();
     await over;

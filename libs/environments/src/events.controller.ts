@@ -3,7 +3,7 @@ import { ApiProblems } from '@devpocket/http';
 import { Controller, Get, Headers, HttpStatus, Query, Req, Res } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { type Request, type Response } from 'express';
-import { EventsQuery } from './events.dto';
+import { EventsQuery, MOST_CURSOR_CHARACTERS } from './events.dto';
 import { EventStreams } from './event-streams';
 
 const DESCRIPTION =
@@ -31,7 +31,12 @@ export class EventsController {
     summary: 'What happens to the environments of the caller, as server-sent events',
     description: DESCRIPTION,
   })
-  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'The id of the last event that was read' })
+  @ApiHeader({
+    name: 'Last-Event-ID',
+    required: false,
+    schema: { type: 'string', maxLength: MOST_CURSOR_CHARACTERS },
+    description: 'The id of the last event that was read',
+  })
   @ApiOkResponse({ description: 'The stream', content: { 'text/event-stream': { schema: { type: 'string' } } } })
   async stream(
     @CurrentPrincipal() principal: Principal,

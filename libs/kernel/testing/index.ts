@@ -33,6 +33,11 @@ export class ManualClock extends Clock {
     });
   }
 
+  /** Does anybody wait for just so long from now? Then a push of it wakes him. */
+  awaits(ms: number): boolean {
+    return this.sleepers.some(({ due }) => due === this.time + ms);
+  }
+
   /** Moves time on by `ms` and wakes whoever is due. */
   push(ms: number): void {
     this.time += ms;

@@ -10,6 +10,9 @@ const BY_NAME: Readonly<Record<string, unknown>> = {
   auto_stop_minutes: 30,
   category: 'language',
   code: 'required',
+  // The pair of RFC 7636, appendix B.
+  code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
   cursor: 'MTc5ODcyNTYwMDAwMC42NmIxZjBhMmMzZDRlNWY2MDEyMzQ1Njc',
   description: 'Where the shop is built',
   detail: 'A sentence for people',
