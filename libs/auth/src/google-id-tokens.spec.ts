@@ -1,6 +1,6 @@
 import { AuthApp, GoogleIssuer, type GooglePerson } from '@testing/auth';
 import { ManualClock } from '@testing/kernel';
-import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 
 const base64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const partsOf = (token: string): [string, string, string] => token.split('.') as [string, string, string];
@@ -81,11 +81,19 @@ describe('POST /auth/google', () => {
       };
       await issuer.server.issuer.keys.generate('ES256', { kid: 'curve' });
       await issuer.server.issuer.keys.generate('RS512', { kid: 'long' });
+      const genuine = (head: { readonly alg: string; readonly kid: string }): string => {
+        const own = issuer.server.issuer.keys.toJSON(true).find(({ kid }) => kid === head.kid);
+        const data = `${base64(head)}.${payload}`;
+        const privateKey = createPrivateKey({ key: { ...own }, format: 'jwk' });
+        return `${data}.${sign('sha256', Buffer.from(data), privateKey).toString('base64url')}`;
+      };
       forged = {
         'has no signature': `${base64({ alg: 'none', kid: 'first' })}.${payload}.`,
         'has none and names no key': `${base64({ alg: 'none' })}.${payload}.`,
         'lost its signature': `${header}.${payload}.`,
         'is signed with the public key as a secret': `${hs256}.${mac(hs256)}`,
+        'says another algorithm than it is of': genuine({ alg: 'HS256', kid: 'first' }),
+        'is signed with a key for another hash': genuine({ alg: 'RS256', kid: 'long' }),
         'was changed': `${header}.${base64({ ...(JSON.parse(Buffer.from(payload, 'base64url').toString()) as object), sub: 'x' })}.${signature}`,
         'somebody else signed': sealed({ alg: 'RS256', kid: 'first' }),
         'brings its key along': sealed({ alg: 'RS256', kid: 'first', jwk: own.publicKey.export({ format: 'jwk' }) }),
@@ -106,6 +114,8 @@ describe('POST /auth/google', () => {
       'has none and names no key',
       'lost its signature',
       'is signed with the public key as a secret',
+      'says another algorithm than it is of',
+      'is signed with a key for another hash',
       'was changed',
       'somebody else signed',
       'brings its key along',
