@@ -5,7 +5,9 @@ import { MailServer } from '@testing/mail';
 import { AccountRemover, REQUEST_MS } from './account-remover';
 import { AccountService } from './account.service';
 import { type Admission } from './admission.repository';
+import { OwnerCheck } from './owner-check';
 import { RegistrationGate } from './registration-gate';
+import { RegistrationService } from './registration.service';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -48,9 +50,23 @@ class Accounts {
   }
 
   actions(userId: string): Promise<readonly unknown[]> {
-    const entries = this.auth.database.connection.collection('audit_entries').find({ target: `user:${userId}` });
+    const entries = this.auth.database.connection
+      .collection('audit_entries')
+      .find({ target: `user:${userId}` })
+      .sort({ _id: 1 });
     return entries.toArray().then((all) => all.map((entry) => entry.action as unknown));
   }
+}
+
+/** Lets something happen once between a step and what follows it. */
+function stopAt(on: object, step: string, happens: () => Promise<void>): void {
+  const original = Reflect.get(on, step) as (...args: unknown[]) => Promise<unknown>;
+  Reflect.set(on, step, async (...args: unknown[]) => {
+    Reflect.set(on, step, original);
+    const done = await original.apply(on, args);
+    await happens();
+    return done;
+  });
 }
 
 const linkRequired = { status: 400, body: { code: 'google_link_required' } };
@@ -139,6 +155,16 @@ describe('accounts of people whom Google knows', () => {
       expect(new Set(ids).size).toBe(1);
       expect((await users({ email: one.email })) + (await users({ email: other.email }))).toBe(1);
     }
+  });
+
+  it('are found by their address while they are being made, by the very person', async () => {
+    const one = person();
+    const registration = auth.app.get(RegistrationService);
+    const meanwhile: string[] = [];
+    stopAt(registration, 'registerProven', async () => {
+      meanwhile.push(await accounts.idOf(one));
+    });
+    expect([await accounts.idOf(one)]).toEqual(meanwhile);
   });
 
   it('belong to the person, not to the address', async () => {
@@ -316,6 +342,15 @@ describe('accounts of people whom Google knows', () => {
     });
   });
 
+  it('are not joined by a link that was under way when the password was set anew', async () => {
+    const [bob, google] = [await signUp(), person()];
+    stopAt(auth.app.get(OwnerCheck, { strict: false }), 'byEither', () =>
+      auth.app.get(AccountService, { strict: false }).setPassword(bob.id, NEXT_PASSWORD),
+    );
+    await accounts.link(bob.accessToken, google, PASSWORD);
+    expect(await accounts.idOf(google)).not.toBe(bob.id);
+  });
+
   it('part from identities with another address when an administrator sets the password', async () => {
     const bob = await signUp();
     const [own, other] = [person({ email: `${bob.username}@example.com` }), person()];
@@ -418,7 +453,8 @@ describe('accounts with a mail server', () => {
     await verify(addressOf(bob));
     expect(await accounts.idOf(google)).toBe(bob.id);
     await reset(addressOf(bob));
-    const token = await accounts.token(google);
+    const token = await accounts.token({ ...google, email: `elsewhere-${google.email}` });
+    expect((await accounts.me(token)).id).toBe(bob.id);
     const body = { email: `moved-${addressOf(bob)}`, current_password: NEXT_PASSWORD };
     expect((await auth.call('PATCH', '/users/me', { token, body })).status).toBe(200);
     await verify(`moved-${addressOf(bob)}`);
