@@ -171,25 +171,32 @@ export class LocalDriver extends RuntimeDriver {
     const from = query.after === null ? null : Number(query.after);
     const reader = new LogReader(this.layout.log(place.environmentId));
     const wanted: LogLine[] = [];
+    const isWanted = ({ timestamp }: LogLine): boolean => since === null || timestamp >= since;
+    let newest = 0;
+    /** Of the cursor, while its line is kept; 0: not known. */
     let incarnation = 0;
     for await (const slice of reader.news()) {
-      incarnation = slice.at(-1)?.incarnation ?? incarnation;
-      wanted.push(
-        ...slice.filter(({ number, timestamp }) => (from === null || number > from) && (since === null || timestamp >= since)),
-      );
+      newest = slice.at(-1)?.incarnation ?? newest;
+      if (from !== null) incarnation = slice.findLast(({ number }) => number <= from)?.incarnation ?? incarnation;
+      wanted.push(...slice.filter((line) => (from === null || line.number > from) && isWanted(line)));
       if (from === null) wanted.splice(0, wanted.length - lines);
     }
     if (from !== null && (!Number.isInteger(from) || from < 0 || from > reader.last))
       throw new RuntimeError('invalid', 'Not a cursor of these logs');
-    for (const line of from === null || follow ? wanted : wanted.slice(0, lines)) yield toEvent(line);
+    for (const line of from === null || follow ? wanted : wanted.slice(0, lines)) {
+      if (from !== null && line.incarnation !== incarnation && incarnation !== 0) yield { type: 'restarted' };
+      ({ incarnation } = line);
+      yield toEvent(line);
+    }
     if (!follow) return;
     yield { type: 'caught_up' };
+    incarnation = newest;
     while (!signal.aborted) {
       for await (const slice of reader.news()) {
         for (const line of slice) {
           if (line.incarnation !== incarnation && incarnation !== 0) yield { type: 'restarted' };
           ({ incarnation } = line);
-          yield toEvent(line);
+          if (isWanted(line)) yield toEvent(line);
         }
       }
       await delay(FOLLOW_MS, undefined, { signal }).catch(() => undefined); // an abort ends the loop

@@ -135,7 +135,10 @@ export interface LogEntry {
   readonly cursor: string;
 }
 
-/** `caught_up` comes once, after the last line that existed when the stream began; `restarted` with each new incarnation. */
+/**
+ * `caught_up` comes once, after the last line that existed when the stream began; `restarted` with each new incarnation that comes
+ * while the stream goes on, also behind a cursor of an older one.
+ */
 export type LogEvent = LogEntry | { readonly type: 'caught_up' } | { readonly type: 'restarted' };
 
 export interface LogQuery {

@@ -121,6 +121,37 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
       await expect(logs({ after: '999999' })).rejects.toMatchObject({ kind: 'invalid' });
     });
 
+    it('goes on with its log over a restart, for who follows and for who was away', async () => {
+      await driver.start(specOf(1, ['echo hello']));
+      await reach('running');
+      const end = new AbortController();
+      const heard: LogEvent[] = [];
+      const asked = { lines: 1000, since: null, after: null, follow: true };
+      const following = (async () => {
+        for await (const event of driver.logs(place, asked, end.signal)) heard.push(event);
+      })();
+      const heardOf = (type: LogEvent['type']): number => heard.findIndex((event) => event.type === type);
+      await until(() => Promise.resolve(heardOf('caught_up') >= 0 || null));
+      await driver.stop(place, { incarnation: 1, graceMs: 0, kill: true });
+      await reach('stopped');
+      await driver.start(specOf(2));
+      await reach('running');
+      await until(() => Promise.resolve((heardOf('restarted') >= 0 && heard.at(-1)?.type === 'log') || null));
+      end.abort();
+      await following;
+      expect(heard.filter(({ type }) => type !== 'log').map(({ type }) => type)).toEqual(['caught_up', 'restarted']);
+      const [first, ...rest] = heard.filter(({ type }) => type !== 'caught_up');
+      const missed = await logs({ after: first?.type === 'log' ? first.cursor : '' });
+      expect(missed.slice(0, rest.length)).toEqual(rest);
+      // Nothing is of tomorrow, however long one listens.
+      const soon = new AbortController();
+      const tomorrow = new Date(Date.now() + 86_400_000);
+      for await (const event of driver.logs(place, { ...asked, since: tomorrow }, soon.signal)) {
+        expect(event).toEqual({ type: 'caught_up' });
+        soon.abort();
+      }
+    });
+
     it('gives a terminal that echoes, has a size and ends with a code', async () => {
       await expect(driver.openTerminal(place, { sessionId: 'none', cols: 80, rows: 24 })).rejects.toMatchObject({ kind: 'gone' });
       await driver.start(specOf(1));

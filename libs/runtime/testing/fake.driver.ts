@@ -48,6 +48,7 @@ export interface FakeOptions {
   readonly kind?: RuntimeKind;
 }
 
+const MOST_LINE_BYTES = 16_384;
 const LOSSES = { out_of_memory: 'Out of memory', volume_full: 'The volume is full' } as const;
 type LossReason = keyof typeof LOSSES;
 
@@ -220,17 +221,22 @@ export class FakeDriver extends RuntimeDriver {
     const { since } = query;
     const wanted = world.lines.slice(from + 1).filter(({ timestamp }) => since === null || timestamp >= since);
     const shown = query.after === null ? wanted.slice(-query.lines) : query.follow ? wanted : wanted.slice(0, query.lines);
-    for (const { incarnation: _incarnation, ...line } of shown) yield { type: 'log', ...line };
+    let incarnation = world.lines[from]?.incarnation;
+    for (const { incarnation: own, ...line } of shown) {
+      if (incarnation !== undefined && own !== incarnation) yield { type: 'restarted' };
+      if (query.after !== null) incarnation = own;
+      yield { type: 'log', ...line };
+    }
     if (!query.follow) return;
     yield { type: 'caught_up' };
     let at = world.lines.length;
-    let incarnation = world.lines.at(-1)?.incarnation ?? 0;
+    incarnation = world.lines.at(-1)?.incarnation ?? 0;
     while (!signal.aborted && this.worlds.has(place.environmentId)) {
       for (const { incarnation: own, ...line } of world.lines.slice(at)) {
         at += 1;
         if (own !== incarnation) yield { type: 'restarted' };
         incarnation = own;
-        yield { type: 'log', ...line };
+        if (since === null || line.timestamp >= since) yield { type: 'log', ...line };
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -355,11 +361,11 @@ export class FakeDriver extends RuntimeDriver {
 
   private log(world: World, source: LogSource, message: string): void {
     const incarnation = world.spec?.incarnation ?? 0;
-    const cut = Buffer.byteLength(message) > 16_384;
+    const cut = Buffer.byteLength(message) > MOST_LINE_BYTES;
     world.lines.push({
       timestamp: this.options.clock.now(),
       level: 'info',
-      message: cut ? message.slice(0, 16_384) : message,
+      message: cut ? new TextDecoder().decode(Buffer.from(message).subarray(0, MOST_LINE_BYTES), { stream: true }) : message,
       truncated: cut,
       source,
       cursor: String(world.lines.length),

@@ -71,7 +71,9 @@ function readQuery(query: URLSearchParams): LogQuery {
   if (since !== null && !from) refuse('since', 'invalid_time', 'must be a time such as 2026-01-31T12:00:00Z');
   const after = query.get('after');
   if (after !== null && !CURSOR.test(after)) refuse('after', 'invalid_cursor', 'must be the cursor of a line');
-  return { lines: Number(lines), since: from, after, follow: query.get('follow') !== 'false' };
+  const follow = query.get('follow') ?? 'true';
+  if (follow !== 'true' && follow !== 'false') refuse('follow', 'invalid_follow', 'must be true or false');
+  return { lines: Number(lines), since: from, after, follow: follow === 'true' };
 }
 
 function toMessage(event: LogEvent): Readonly<Record<string, unknown>> {
