@@ -267,6 +267,12 @@ export class FakeDriver extends RuntimeDriver {
     this.worlds.get(environmentId)?.terminals.get(sessionId)?.print(data);
   }
 
+  /** A line that its processes write. */
+  say(environmentId: string, message: string): void {
+    const world = this.worlds.get(environmentId);
+    if (world) this.log(world, 'container', message);
+  }
+
   /** Its processes end without being asked to. */
   lose(environmentId: string, reason: LossReason | null = null): void {
     const world = this.worlds.get(environmentId);

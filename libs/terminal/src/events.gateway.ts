@@ -1,11 +1,11 @@
 import { EventFeed, toEventMessage } from '@devpocket/environments';
-import { CLOSE_CODE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
+import { type EdgeSocket, toDomainError } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
-import { answer, send } from './stream-socket';
+import { answer, closeWith, send } from './stream-socket';
 
 /** Sockets on the events of all environments of a user: what `GET /events` tells, as frames. */
 @WebSocketGateway({ path: '/api/v1/ws/events' })
@@ -42,6 +42,6 @@ export class EventsGateway implements OnGatewayConnection<EdgeSocket> {
   private refuse({ socket }: EdgeSocket, thrown: unknown): void {
     const error = toDomainError(thrown, false);
     if (error.kind === 'internal') this.logger.warn({ err: error.cause ?? error }, 'A socket on events broke off');
-    closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
+    closeWith(socket, error);
   }
 }

@@ -1,12 +1,12 @@
 import { EnvironmentEvents, EnvironmentsService } from '@devpocket/environments';
-import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
+import { CLOSE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
 import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { Clock, DomainError, parseTime } from '@devpocket/kernel';
 import { type WebSocket } from 'ws';
 import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
-import { answer, send } from './stream-socket';
+import { answer, closeWith, send } from './stream-socket';
 
 const CURSOR = /^[\x21-\x7e]{1,128}$/;
 
@@ -83,8 +83,7 @@ function toMessage(event: LogEvent): Readonly<Record<string, unknown>> {
 }
 
 function refuse(socket: WebSocket, thrown: unknown): void {
-  const error = fromRuntime(thrown) ?? toDomainError(thrown, false);
-  closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
+  closeWith(socket, fromRuntime(thrown) ?? toDomainError(thrown, false));
 }
 
 function fromRuntime(error: unknown): DomainError | null {

@@ -1,4 +1,5 @@
-import { readControl, sendMessage } from '@devpocket/http';
+import { CLOSE_CODE, closeWithError, readControl, sendMessage } from '@devpocket/http';
+import { type DomainError } from '@devpocket/kernel';
 import { type RawData, type WebSocket } from 'ws';
 import { bufferOf } from './frame-intake';
 import { isPingId, parseObject } from './terminal.protocol';
@@ -38,4 +39,9 @@ export async function answer(
     if (own === null) fault('token_invalid', 'The token is not valid');
     else if (!own) fault('token_invalid', 'The token is another user’s');
   } else fault('unknown_type', 'This type of message is not known');
+}
+
+/** Tells why, naming the fields of the query that were wrong, and closes. */
+export function closeWith(socket: WebSocket, { kind, code, message, errors, extra }: DomainError): void {
+  closeWithError(socket, CLOSE_CODE[kind], code, message, { ...extra, ...(errors.length > 0 ? { errors } : {}) });
 }
