@@ -49,6 +49,8 @@ class FakeSocket extends EventEmitter {
 /** Tokens are `user:session:seconds`. */
 class FakeAuthenticator extends Authenticator {
   tell: (revocation: Revocation) => void = () => undefined;
+  readonly ended = new Set<string>();
+  broken = false;
 
   constructor(private readonly clock: ManualClock) {
     super();
@@ -61,6 +63,8 @@ class FakeAuthenticator extends Authenticator {
   }
 
   restore({ userId, id }: CredentialRef): Promise<Principal> {
+    if (this.broken) return Promise.reject(new Error('no database'));
+    if (this.ended.has(id)) return Promise.reject(new DomainError('unauthenticated', 'session_revoked', 'It has ended'));
     return Promise.resolve(this.principal(userId, id, null));
   }
 
@@ -172,6 +176,18 @@ describe('the register of sockets', () => {
     expect(other.ended).toBeNull();
     authenticator.tell({ userId: 'ada', credential: null });
     expect(other.ended).toBe(4401);
+  });
+
+  it('does not live on with a credential that ended during its handshake', async () => {
+    authenticator.ended.add('s1');
+    const late = open();
+    const other = open(null, 'ada', 's2');
+    await settle();
+    expect([late.socket.ended, late.socket.told, other.socket.ended]).toEqual([4401, ['session_revoked'], null]);
+    authenticator.broken = true;
+    const unknown = open(null, 'eve', 's1');
+    await settle();
+    expect(unknown.socket.ended).toBeNull();
   });
 
   it('counts open sockets only, each user alone', () => {

@@ -2,13 +2,14 @@ import { Authenticator, concerns, type Principal, type Revocation } from '@devpo
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
-import { Clock, Loop } from '@devpocket/kernel';
+import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type WebSocket } from 'ws';
 
 const PING_MS = 25_000;
 const SILENT_MS = 60_000;
 const LOOK_MS = 1_000;
+const REVOKED = 'This session has ended; sign in again';
 
 interface Open {
   readonly socket: WebSocket;
@@ -66,6 +67,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       admitted: false,
     };
     this.open.add(entry);
+    void this.confirm(entry);
     const heard = (): void => {
       entry.heardAt = this.clock.millis();
     };
@@ -108,6 +110,17 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return true;
   }
 
+  /** A credential that ended between the handshake's look at it and now was told of to nobody here. */
+  private async confirm({ socket, principal }: Open): Promise<void> {
+    try {
+      await this.authenticator.restore(principal.credential);
+    } catch (error) {
+      // Whatever else went wrong says nothing of the credential.
+      if (error instanceof DomainError && error.kind === 'unauthenticated')
+        closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
+    }
+  }
+
   private look(): Promise<void> {
     const now = this.clock.millis();
     for (const entry of this.open) {
@@ -135,7 +148,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   private revoked(revocation: Revocation): void {
     for (const { socket, principal } of this.open) {
       if (!concerns(revocation, principal.credential)) continue;
-      closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', 'This session has ended; sign in again');
+      closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
     }
   }
 
