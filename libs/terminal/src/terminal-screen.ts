@@ -1,6 +1,7 @@
 import { Terminal } from '@xterm/headless';
 import { CHARACTER_WIDTHS } from './character-width';
 import { GROUND, stateOf } from './emulator-state';
+import { type ScreenSize } from './screen.messages';
 import { paintScreen } from './screen-painter';
 import { UnkeptModes } from './unkept-modes';
 import { incompleteTail } from './utf8';
@@ -44,6 +45,10 @@ export class TerminalScreen {
     this.unkept = new UnkeptModes(this.terminal);
   }
 
+  get size(): ScreenSize {
+    return { cols: this.terminal.cols, rows: this.terminal.rows };
+  }
+
   get cells(): number {
     return this.terminal.cols * (this.terminal.rows + SCROLLBACK_LINES);
   }
@@ -67,6 +72,12 @@ export class TerminalScreen {
         ? SKIPPED_STRING
         : this.pending.subarray(0, this.pending.length - (this.pending.length > 0 ? uncovered : 0)).toString('utf8');
     return { data: paintScreen(this.terminal, this.unkept.toString()) + begun, uncovered };
+  }
+
+  /** Output that makes a fresh one of the same size what this one is. */
+  freeze(): Buffer {
+    const { data, uncovered } = this.paint();
+    return Buffer.concat([Buffer.from(data), this.last.subarray(this.last.length - uncovered)]);
   }
 
   /** Rows from top to bottom, without the spaces at their ends. */
