@@ -77,11 +77,17 @@ module.exports = {
     },
     {
       name: 'drivers-are-named-once',
-      comment: 'Only the list of drivers knows which drivers there are, and the command line who judges clusters.',
+      comment:
+        'Only the list of drivers knows which drivers there are, and the command line who judges clusters and this machine.',
       severity: 'error',
       from: {
         path: '^apps/',
-        pathNot: ['^apps/api/src/runtime-drivers\\.ts$', '^apps/cli/src/cluster-inspector\\.ts$', '/testing/', spec],
+        pathNot: [
+          '^apps/api/src/runtime-drivers\\.ts$',
+          '^apps/cli/src/(cluster-inspector|local-machine)\\.ts$',
+          '/testing/',
+          spec,
+        ],
       },
       to: { path: '^libs/runtime-[^/]+/' },
     },

@@ -1,5 +1,6 @@
-import { loadSettings, type Settings } from '@devpocket/config';
+import { type KeptKeySources, keptKeySources, loadSettings, type Settings } from '@devpocket/config';
 import { Injectable } from '@nestjs/common';
+import { resolve } from 'node:path';
 import { UserError } from './user-error';
 
 /** @throws UserError for what is no address of a server */
@@ -17,6 +18,16 @@ export class CliSettings {
   get(): Settings {
     this.loaded ??= loadSettings({ LOG_LEVEL: 'warn', ...process.env });
     return this.loaded;
+  }
+
+  /** Which keys are in DATA_DIR, because no variable gives them. */
+  keptKeys(): KeptKeySources {
+    return keptKeySources();
+  }
+
+  /** The file of variables, whether it is there or not. */
+  envFile(): string {
+    return resolve(process.env.ENV_FILE || '.env');
   }
 
   dataDir(): string {

@@ -5,6 +5,8 @@ import { CommandTree } from './command-tree';
 import { AttachCommand } from './commands/attach.command';
 import { AuditCommand } from './commands/audit.command';
 import { ClusterCommand } from './commands/cluster.command';
+import { DbCommand } from './commands/db.command';
+import { DoctorCommand } from './commands/doctor.command';
 import { KeysCommand } from './commands/keys.command';
 import { OpenapiCommand } from './commands/openapi.command';
 import { TemplatesCommand } from './commands/templates.command';
@@ -22,6 +24,8 @@ import { UserCommand } from './commands/user.command';
     ...UserCommand.registerWithSubCommands(),
     ...ClusterCommand.registerWithSubCommands(),
     ...AuditCommand.registerWithSubCommands(),
+    DoctorCommand,
+    ...DbCommand.registerWithSubCommands(),
     ...KeysCommand.registerWithSubCommands(),
     ...OpenapiCommand.registerWithSubCommands(),
   ],

@@ -1,6 +1,7 @@
 import { SettingsError } from '@devpocket/config';
 import { ApiError } from '@devpocket/client';
 import { DomainError, type ErrorKind, hasCode } from '@devpocket/kernel';
+import { types } from 'node:util';
 
 /** Exit codes of the command line, documented in its README. */
 export const EXIT = { done: 0, refused: 1, badInput: 2, notFound: 3, notAllowed: 4, unavailable: 5, internal: 70 } as const;
@@ -78,7 +79,7 @@ export function tell(error: unknown): Told | null {
   }
   if (error instanceof ApiError) return ofApi(error);
   if (error instanceof DomainError) return told(error.message, EXIT_CODE[error.kind], error.code, error.errors);
-  if (!(error instanceof Error)) return null;
+  if (!types.isNativeError(error)) return null;
   if (FILE_FAULTS.some((code) => hasCode(error, code))) return told(error.message, EXIT.badInput, 'file_fault');
   if (error.name === 'FolderLockedError') return told(error.message, EXIT.unavailable, 'database_locked');
   // What names the setting has the driver's own error behind it.

@@ -50,6 +50,19 @@ export class KeyRotationService {
     return { renewed, current, unopened };
   }
 
+  /** Secrets that no key of this server opens; nothing is changed. */
+  async unopened(): Promise<Rotation['unopened']> {
+    return (await this.clusters.sealed()).flatMap(({ cluster, sealed }) => {
+      try {
+        if (sealed) this.kubeConfigs.open(sealed, cluster.id);
+        return [];
+      } catch (error) {
+        if (!(error instanceof DomainError)) throw error;
+        return [{ name: cluster.name, problem: error.message }];
+      }
+    });
+  }
+
   /** Was it sealed anew? Null: there is nothing to seal. */
   private async renew(id: string): Promise<boolean | DomainError | null> {
     for (;;) {

@@ -16,6 +16,18 @@ export function loadSettings(env: RawEnvironment = process.env): Settings {
   return toSettings(variables, keptKeys(variables), packageVersion(), { ownApiServer: ownApiServer(env) });
 }
 
+/** Which keys no variable gives, so that they are kept in `DATA_DIR`. */
+export interface KeptKeySources {
+  readonly secretKey: boolean;
+  readonly encryptionKey: boolean;
+}
+
+/** @throws SettingsError */
+export function keptKeySources(env: RawEnvironment = process.env): KeptKeySources {
+  const { SECRET_KEY, ENCRYPTION_KEY } = { ...readEnvFile(env.ENV_FILE), ...env };
+  return { secretKey: !SECRET_KEY, encryptionKey: !ENCRYPTION_KEY };
+}
+
 /** Where Kubernetes puts what a pod needs to call its cluster ("Accessing the Kubernetes API from a Pod"). */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 

@@ -15,7 +15,7 @@ describe('indexes', () => {
 
   it('are made once, and what nobody asked for is told and left', async () => {
     const all = ['_id_', 'a_1_b_-1', 'by b'];
-    expect(await lookAtIndexes(database.connection)).toEqual([{ collection: 'indexed', missing: all, unexpected: [] }]);
+    expect(await lookAtIndexes(database.connection)).toEqual([{ collection: 'indexed', missing: all.slice(1), unexpected: [] }]);
     expect(await ensureIndexes(database.connection)).toEqual([{ collection: 'indexed', made: all, kept: [], unexpected: [] }]);
     await database.connection.collection('indexed').createIndex({ a: 1 }, { name: 'own' });
     const steps: string[] = [];

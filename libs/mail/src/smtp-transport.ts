@@ -29,6 +29,11 @@ export class SmtpTransport extends MailTransport {
     }
   }
 
+  /** Is it there, and does it take us? @throws Error with what it says */
+  async check(): Promise<void> {
+    await this.transporter.verify();
+  }
+
   close(): void {
     this.transporter.close();
   }
