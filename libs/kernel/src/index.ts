@@ -1,3 +1,4 @@
+export * from './buffer-pool';
 export * from './clock';
 export * from './domain-error';
 export * from './error-code';

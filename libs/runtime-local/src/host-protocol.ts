@@ -1,3 +1,4 @@
+import { PIECE_BYTES } from '@devpocket/kernel';
 import { type InputMark, type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
@@ -108,8 +109,15 @@ function number(value: number, bytes: number): Buffer {
 }
 
 export const jsonFrame = (value: unknown): Buffer => frame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
-export const outputFrame = (handle: number, parts: readonly Buffer[]): Buffer =>
-  frame(FRAME_OUTPUT, number(handle, HANDLE_BYTES), ...parts);
+/** Writes an output frame into a buffer. @param parts of at most 64 KiB in all @returns the frame in it */
+export function outputFrame(into: Buffer, handle: number, parts: readonly Buffer[]): Buffer {
+  let at = into.writeUInt32BE(handle, HEAD_BYTES);
+  for (const part of parts) at += part.copy(into, at);
+  into.writeUInt32BE(at - LENGTH_BYTES, 0);
+  into[LENGTH_BYTES] = FRAME_OUTPUT;
+  return into.subarray(0, at);
+}
+export const OUTPUT_FRAME_BYTES = HEAD_BYTES + HANDLE_BYTES + PIECE_BYTES;
 export const allowFrame = (handle: number, position: number): Buffer =>
   frame(FRAME_ALLOW, number(handle, HANDLE_BYTES), number(Math.min(position, MOST_POSITION), POSITION_BYTES));
 

@@ -8,8 +8,9 @@ interface PendingWrite {
   readonly reject: (error: Error) => void;
 }
 
-/** A program that reads is waited for so long by asking again at once … */
+/** A program that reads is waited for so long by asking again at once, and so long every millisecond … */
 const EAGER_MS = 2;
+const PATIENT_MS = 60;
 /** … and one that does not with pauses that grow from one to the other. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
@@ -90,11 +91,12 @@ export class InputWriter {
 
   private retry(): void {
     this.retrying = true;
-    if (performance.now() - this.movedAt < EAGER_MS) {
+    const since = performance.now() - this.movedAt;
+    if (since < EAGER_MS) {
       setImmediate(() => this.drain());
       return;
     }
     setTimeout(() => this.drain(), this.pause);
-    this.pause = Math.min(LONGEST_PAUSE_MS, 2 * this.pause);
+    if (since >= PATIENT_MS) this.pause = Math.min(LONGEST_PAUSE_MS, 2 * this.pause);
   }
 }

@@ -2,6 +2,7 @@
  * The process that holds the shells: small, so that forks are fast whatever the server weighs, and apart, so that they outlive
  * it. Arguments: DATA_DIR, socket path, kept output bytes, grace in ms, the server's working folder.
  */
+import { BufferPool } from '@devpocket/kernel';
 import { type Sighting } from '@devpocket/runtime';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
@@ -16,6 +17,7 @@ import {
   type HostRequest,
   type InputHeader,
   jsonFrame,
+  OUTPUT_FRAME_BYTES,
   outputFrame,
   TAKEN,
 } from './host-protocol';
@@ -167,7 +169,7 @@ class Host {
     const handle = this.nextHandle;
     this.nextHandle += 1;
     const { start, kept, marks, begin } = session.attach({
-      output: (parts) => send(socket, outputFrame(handle, parts)),
+      output: (parts) => sendOutput(socket, handle, parts),
       exit: (exit) => send(socket, jsonFrame({ event: 'exit', handle, exit })),
     });
     this.handles.set(handle, session);
@@ -240,6 +242,16 @@ class Host {
         if (endedBefore !== null && endedBefore < Date.now() - REMEMBER_MS) sessions.delete(id);
     }
   }
+}
+
+const outputs = new BufferPool(OUTPUT_FRAME_BYTES, 8);
+
+function sendOutput(socket: Socket, handle: number, parts: readonly Buffer[]): void {
+  if (!socket.writable) return;
+  const buffer = outputs.take();
+  socket.write(outputFrame(buffer, handle, parts), (error) => {
+    if (!error) outputs.give(buffer);
+  });
 }
 
 function send(socket: Socket, frame: Buffer): void {

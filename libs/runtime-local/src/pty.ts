@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ReadStream } from 'node:tty';
 import { SEARCH_PATH } from './search-path';
-import { spawnSealed } from './spawn-sealed';
+import { spawnSealed, unsealed } from './spawn-sealed';
 
 interface Opened {
   readonly master: number;
@@ -85,6 +85,7 @@ export class Pty {
     private readonly fd: number,
     slavePath: string,
   ) {
+    unsealed.add(fd);
     this.slave = openSync(slavePath, constants.O_RDWR | constants.O_NOCTTY);
     const options = {
       onread: {
@@ -99,6 +100,7 @@ export class Pty {
     this.stream = new (ReadStream as unknown as new (fd: number, options: object) => ReadStream)(fd, options);
     this.stream.pause();
     this.stream.on('error', () => undefined); // the program's end tells
+    this.stream.on('close', () => unsealed.delete(fd));
   }
 
   /**
@@ -109,12 +111,14 @@ export class Pty {
     const { master, slave, pty: path } = native().open(cols, rows);
     const pty = new Pty(master, path);
     const [file = '', ...args] = command;
+    unsealed.add(slave);
     const child = spawnSealed(file, args, {
       stdio: [slave, slave, slave],
       env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
       cwd: '/',
     });
     closeSync(slave);
+    unsealed.delete(slave);
     child.once('exit', (code, signal) => pty.end({ code, signal }));
     child.once('error', () => pty.end({ code: 127, signal: null }));
     return { pty, pid: child.pid ?? 0 };

@@ -18,10 +18,16 @@ export function spawnSealed(
   return spawn(file, args, { ...options, stdio: sealed(stdio) });
 }
 
+/** What native code of ours has open: it says so here, since looking through all files takes longer than the fork. */
+export const unsealed = new Set<number>();
+/** What this process was started with. */
+let before: readonly number[] | null = null;
+
 /** There is no call that closes a descriptor in the child alone: each that would pass becomes /dev/null. */
 function sealed(stdio: Descriptors): (IOType | number)[] {
   const all = [...stdio];
-  for (const fd of inherited()) {
+  before ??= inherited();
+  for (const fd of new Set([...before, ...unsealed])) {
     if (fd < stdio.length) continue;
     nowhere ??= openSync('/dev/null', 'r+');
     while (all.length < fd) all.push('ignore');

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { frameBuffer, type FrameBuffer } from './frame-buffers';
 
 const MOST_GROWTH = 6; // \u001b
 const BACKSLASH = 0x5c;
@@ -30,7 +31,7 @@ let scratch = Buffer.allocUnsafeSlow(0);
  * a serializer is needed. Bytes that are no UTF-8 become U+FFFD, since a text frame must not have them (RFC 6455 §8.1).
  * @param seq the position behind these bytes
  */
-export function jsonOutput(bytes: Buffer, seq: number): Buffer {
+export function jsonOutput(bytes: Buffer, seq: number): FrameBuffer {
   const text = isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8'));
   const most = HEAD.length + MOST_GROWTH * text.length + MOST_TAIL;
   if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(most);
@@ -38,7 +39,9 @@ export function jsonOutput(bytes: Buffer, seq: number): Buffer {
   to.set(HEAD, 0);
   const at = escape(text, to, HEAD.length);
   const end = at + to.write(`","seq":${seq}}`, at, 'latin1');
-  return Buffer.from(to.subarray(0, end));
+  const frame = frameBuffer(end);
+  to.copy(frame.bytes, 0, 0, end);
+  return frame;
 }
 
 /** @returns where it ends */

@@ -1,6 +1,7 @@
 import { COMPRESS_BYTES, sendMessage, SUBPROTOCOL } from '@devpocket/http';
 import { type WebSocket } from 'ws';
 import { BINARY_HEAD, writeOutputHead } from './binary.protocol';
+import { frameBuffer, type FrameBuffer } from './frame-buffers';
 import { type FrameIntake } from './frame-intake';
 import { jsonOutput } from './json-output';
 import { type Outlet } from './terminal-client';
@@ -26,10 +27,11 @@ export class SocketOutlet implements Outlet {
 
   output(parts: readonly Buffer[], seq: number, sent: () => void): void {
     if (!this.usable()) return;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const frame = this.binary ? binaryOutput(parts, length, seq) : jsonOutput(whole(parts), seq);
-    this.socket.send(frame, { binary: this.binary, compress: frame.length >= COMPRESS_BYTES }, (error) => {
-      if (!error) sent();
+    const { bytes, done } = this.binary ? binaryOutput(parts, seq) : jsonOutput(whole(parts), seq);
+    this.socket.send(bytes, { binary: this.binary, compress: bytes.length >= COMPRESS_BYTES }, (error) => {
+      if (error) return; // the socket may still have it
+      done();
+      sent();
     });
   }
 
@@ -64,11 +66,11 @@ export class SocketOutlet implements Outlet {
   }
 }
 
-function binaryOutput(parts: readonly Buffer[], length: number, seq: number): Buffer {
-  const frame = Buffer.allocUnsafe(BINARY_HEAD + length);
-  writeOutputHead(frame, seq);
+function binaryOutput(parts: readonly Buffer[], seq: number): FrameBuffer {
+  const frame = frameBuffer(BINARY_HEAD + parts.reduce((sum, part) => sum + part.length, 0));
+  writeOutputHead(frame.bytes, seq);
   let at = BINARY_HEAD;
-  for (const part of parts) at += part.copy(frame, at);
+  for (const part of parts) at += part.copy(frame.bytes, at);
   return frame;
 }
 
