@@ -1,3 +1,4 @@
+import { NO_ORIGIN } from '@devpocket/http';
 import { UsersService } from '@devpocket/users';
 import { type Answer, AuthApp, GoogleIssuer, type GooglePerson, PASSWORD, type SignedUp } from '@testing/auth';
 import { ManualClock } from '@testing/kernel';
@@ -5,6 +6,7 @@ import { MailServer } from '@testing/mail';
 import { AccountRemover, REQUEST_MS } from './account-remover';
 import { AccountService } from './account.service';
 import { type Admission } from './admission.repository';
+import { GoogleAccountsService } from './google-accounts.service';
 import { OwnerCheck } from './owner-check';
 import { RegistrationGate } from './registration-gate';
 import { RegistrationService } from './registration.service';
@@ -159,10 +161,10 @@ describe('accounts of people whom Google knows', () => {
 
   it('are found by their address while they are being made, by the very person', async () => {
     const one = person();
-    const registration = auth.app.get(RegistrationService);
+    const profile = { subject: one.sub, email: one.email, fullName: null, avatarUrl: null };
     const meanwhile: string[] = [];
-    stopAt(registration, 'registerProven', async () => {
-      meanwhile.push(await accounts.idOf(one));
+    stopAt(auth.app.get(RegistrationService), 'registerProven', async () => {
+      meanwhile.push((await auth.app.get(GoogleAccountsService, { strict: false }).of(profile, NO_ORIGIN)).user.id);
     });
     expect([await accounts.idOf(one)]).toEqual(meanwhile);
   });
