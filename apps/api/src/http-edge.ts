@@ -10,6 +10,7 @@ import helmet from 'helmet';
 import { isUtf8 } from 'node:buffer';
 import { asyncApiDocument } from './documents/async-api';
 import { openApiDocument } from './documents/open-api';
+import { Origins, refuseForeignPages } from './origins';
 
 export const API_PREFIX = 'api/v1';
 
@@ -46,6 +47,7 @@ export function dressHttpEdge(app: NestExpressApplication): void {
     exposedHeaders: READABLE_HEADERS,
     maxAge: 600,
   });
+  app.use(refuseForeignPages(new Origins(settings)));
   app.use(onlyJson);
   app.use(`/${API_PREFIX}/auth`, ...body(AUTH_BODY_BYTES));
   app.use(...body(settings.maxBodyBytes));

@@ -15,6 +15,7 @@ import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
 import { CONNECTION_LIMITS, limitConnections } from './connection-limits';
 import { closeHttpEdge, dressHttpEdge } from './http-edge';
+import { isLoopback } from './origins';
 import { DevPocketWsAdapter } from './ws-adapter';
 import { RuntimeRegistrationPolicy } from './registration-policy';
 import { type Runtimes } from './runtime.module';
@@ -116,8 +117,7 @@ function closeWith(app: INestApplicationContext & { close(signal?: string): Prom
 
 /** A runtime that gives every caller this machine's user may not be reached from elsewhere. */
 function refuseExposure(http: HttpSettings, runtimes: RuntimeRegistry): void {
-  const loopback = http.host === 'localhost' || http.host === '::1' || http.host.startsWith('127.');
-  if (loopback || runtimes.reports().every((report) => report.exposable)) return;
+  if (isLoopback(http.host) || runtimes.reports().every((report) => report.exposable)) return;
   throw new Error(
     `HOST=${http.host}: the local runtime has no sandbox here, so the server listens on loopback only. Install bubblewrap, or set HOST=127.0.0.1`,
   );

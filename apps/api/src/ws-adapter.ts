@@ -19,12 +19,12 @@ import { EventEmitter } from 'node:events';
 import { type IncomingMessage, type Server } from 'node:http';
 import { type Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { FOREIGN_ORIGIN, foreignOrigin, Origins } from './origins';
 import { selectProtocol } from './ws-protocol';
 
 const TERMINAL_FRAME_BYTES = 8 * 1_048_576;
 const FRAME_BYTES = 1_048_576;
 const USER_HANDSHAKES = 60;
-const FOREIGN_ORIGIN = 'origin_not_allowed';
 const ADDRESS_HANDSHAKES = 100;
 const NOTHING_SPOKEN = 'Offer the subprotocol devpocket.v1.json, beside a bearer item too, or none';
 
@@ -56,7 +56,11 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   private readonly routes: Route[] = [];
   private closing = false;
 
-  constructor(private readonly app: INestApplication) {}
+  private readonly origins: Origins;
+
+  constructor(private readonly app: INestApplication) {
+    this.origins = new Origins(app.get(HttpSettings));
+  }
 
   create(_port: number, options: { readonly path?: string } = {}): EventEmitter {
     const path = options.path ?? '/';
@@ -192,11 +196,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
 
   private checkOrigin(request: IncomingMessage): void {
     const { origin, host } = request.headers;
-    if (origin === undefined) return;
-    const { allowedOrigins, publicUrl } = this.app.get(HttpSettings);
-    const own = [`http://${host ?? ''}`, `https://${host ?? ''}`, ...(publicUrl === null ? [] : [new URL(publicUrl).origin])];
-    if (allowedOrigins.includes('*') || allowedOrigins.includes(origin) || own.includes(origin)) return;
-    throw new DomainError('forbidden', FOREIGN_ORIGIN, 'This origin is not in ALLOWED_ORIGINS');
+    if (origin !== undefined && !this.origins.allows(origin, host)) throw foreignOrigin();
   }
 
   private async checkUserLimit({ userId }: Principal): Promise<void> {
