@@ -26,6 +26,8 @@ export class ServerProcess {
     private readonly env: Readonly<Record<string, string>>,
     /** Of all that it ever prints; the log here is of its last life, and its end alone. */
     private readonly onOutput: (text: string) => void = () => undefined,
+    /** What is run: the server itself, or one on another runtime. */
+    private readonly program = 'dist/apps/api/src/main.js',
   ) {}
 
   get url(): string {
@@ -40,7 +42,7 @@ export class ServerProcess {
   async start(): Promise<number> {
     const begun = performance.now();
     this.output = '';
-    const child = spawn(process.execPath, [join(ROOT, 'dist/apps/api/src/main.js')], {
+    const child = spawn(process.execPath, [join(ROOT, this.program)], {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH ?? '',

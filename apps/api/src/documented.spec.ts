@@ -81,6 +81,14 @@ describe('the server as documented', () => {
     expect(await api.call('GET', '/auth/me', { token: phone.access_token })).toMatchObject({ status: 401 });
   });
 
+  it('logs out once, however often it is asked at once', async () => {
+    const { token } = await api.user('twice');
+    const answers = await Promise.all(Array.from({ length: 8 }, () => api.call('POST', '/auth/logout', { token })));
+    // Who comes late is told that the session has ended, or that it is out.
+    expect(answers.filter(({ status }) => status !== 200 && status !== 401)).toEqual([]);
+    expect(answers.some(({ status }) => status === 200)).toBe(true);
+  });
+
   const said = (conversation: Talk, type: string, from = 0): Promise<Record<string, unknown>> =>
     eventually(() => Promise.resolve(conversation.messages.slice(from).find((message) => message.type === type)));
   const say = (conversation: Talk, message: Readonly<Record<string, unknown>>): void =>

@@ -50,7 +50,7 @@ export class AccountService {
       ...(change.email === undefined ? [] : textFaults('email', change.email, EMAIL_RULES)),
     ];
     if (faults.length > 0) throw DomainError.invalid(...faults);
-    const before = await this.users.get(caller.userId);
+    const before = await this.users.getOwn(caller.userId);
     const { email, ...rest } = { ...change, ...(fullName === undefined ? {} : { fullName }) };
     // A client that sends the whole profile back has not asked for another address.
     if (email === undefined || email === before.email) return this.users.changeProfile(caller.userId, rest);

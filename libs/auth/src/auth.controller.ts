@@ -62,7 +62,7 @@ export class AuthController {
   @ApiOperation({ operationId: 'getMe', summary: 'The caller' })
   @ApiOkResponse({ type: UserDto })
   async me(@CurrentPrincipal() { userId }: Principal): Promise<UserDto> {
-    return toUserDto(await this.users.get(userId));
+    return toUserDto(await this.users.getOwn(userId));
   }
 
   @Post('logout')

@@ -101,9 +101,12 @@ export class SessionsService {
     return this.sessions.list(userId, account.sessionEpoch, this.clock.now(), page);
   }
 
-  /** Ends one of the user's sessions. @throws DomainError `not_found` */
+  /** Ends one of the user's sessions. @throws DomainError `not_found`; not for a logout, which finds what it wants */
   async end(userId: string, id: string, action: 'session.ended' | 'session.revoked', origin: RequestOrigin): Promise<void> {
-    if (!(await this.sessions.remove(userId, id))) throw DomainError.notFound('Session');
+    if (!(await this.sessions.remove(userId, id))) {
+      if (action === 'session.ended') return;
+      throw DomainError.notFound('Session');
+    }
     this.revocations.publishSession(userId, id);
     await this.record(action, userId, id, origin);
   }

@@ -20,7 +20,7 @@ export class UsersController {
   @ApiOperation({ operationId: 'getOwnUser', summary: 'The caller (the same as GET /auth/me)' })
   @ApiOkResponse({ type: UserDto })
   async me(@CurrentPrincipal() { userId }: Principal): Promise<UserDto> {
-    return toUserDto(await this.users.get(userId));
+    return toUserDto(await this.users.getOwn(userId));
   }
 
   @Get('me/allowance')

@@ -2,7 +2,7 @@ import { type Page, type PageRequest } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { type AccountChange, type ProfileChange, type User } from './user';
 import { UserRepository } from './user.repository';
-import { emailTaken, userNotFound } from './users.errors';
+import { accountGone, emailTaken, userNotFound } from './users.errors';
 
 /** The accounts of this installation. */
 @Injectable()
@@ -12,6 +12,13 @@ export class UsersService {
   /** @throws DomainError `not_found` */
   async get(id: string): Promise<User> {
     return (await this.find(id)) ?? this.absent();
+  }
+
+  /** The caller's own. @throws DomainError `session_revoked` when it was removed meanwhile */
+  async getOwn(id: string): Promise<User> {
+    const user = await this.find(id);
+    if (!user) throw accountGone();
+    return user;
   }
 
   async find(id: string): Promise<User | null> {
@@ -36,10 +43,10 @@ export class UsersService {
     return (await this.users.count()) <= 1;
   }
 
-  /** @throws DomainError `not_found`, `email_taken` */
+  /** The caller's own. @throws DomainError `session_revoked`, `email_taken` */
   async changeProfile(id: string, change: ProfileChange): Promise<User> {
     const changed = await this.users.changeProfile(id, change);
-    if (changed === null) return this.absent();
+    if (changed === null) throw accountGone();
     if (typeof changed === 'string') throw emailTaken();
     return changed;
   }
