@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { answered } from '@devpocket/client';
 import { SystemClock } from '@devpocket/kernel';
 import { FakeDriver } from '@testing/runtime';
-import { localDrivers, PASSWORD, TestApi } from '../testing';
+import { eventually, localDrivers, PASSWORD, TestApi } from '../testing';
 
 const CLI = resolve('dist/apps/cli/src/main.js');
 
@@ -54,9 +55,31 @@ describe('the first minute', () => {
     expect(attached.code).toBe(3);
   });
 
+  it('attaches with an API key that may use terminals and nothing else, and ends as its shell was ended', async () => {
+    const user = await api.user('scripted');
+    const { id } = await answered(user.client.api.POST('/api/v1/environments', { body: { name: 'box', template: 'ubuntu' } }));
+    await eventually(async () => (await user.client.environment(id)).status === 'running');
+    const body = { name: 'attach', scopes: ['terminal' as const] };
+    const { key } = await answered(user.client.api.POST('/api/v1/auth/api-keys', { body }));
+    const attached = await devpocket(['attach', id, '--url', api.url], { ...env, DEVPOCKET_API_KEY: key }, 'kill -KILL $$\n');
+    expect([attached.stderr, attached.code]).toEqual(['', 137]);
+    const named = await devpocket(['attach', 'box', '--url', api.url], { ...env, DEVPOCKET_API_KEY: key });
+    expect([named.stderr.includes('scope_missing'), named.code]).toEqual([true, 4]);
+  });
+
   it('keeps the account for its owner only, and tells no password', () => {
     const [file = ''] = readdirSync(env.DATA_DIR).filter((name) => name.startsWith('try-'));
     expect(file).not.toBe('');
+  });
+
+  it('writes the documents that the server has, without a server or a database', async () => {
+    const [out, asyncapi] = [join(home, 'documents/openapi.json'), join(home, 'documents/asyncapi.json')];
+    const { code, stdout } = await devpocket(['openapi', 'export', '--out', out, '--json'], { HOME: home });
+    expect([code, JSON.parse(stdout)]).toEqual([0, { written: [out, asyncapi] }]);
+    const served = await Promise.all(['//openapi.json', '//asyncapi.json'].map((path) => api.call('GET', path)));
+    expect(served.map(({ body }) => body)).toEqual(
+      [out, asyncapi].map((file) => JSON.parse(readFileSync(file, 'utf8')) as unknown),
+    );
   });
 
   it('says what to do when no server answers', async () => {

@@ -1,4 +1,5 @@
 import { type RestClient, TerminalClient, type TerminalExitView } from '@devpocket/client';
+import { constants } from 'node:os';
 import { UserError } from './user-error';
 
 /** Ctrl-] as in telnet: leaves the session, the shell goes on. */
@@ -67,8 +68,13 @@ export async function attachTerminal({ client, environmentId, sessionId }: Attac
     process.stderr.write('\r\n[left; the shell goes on]\r\n');
     return 0;
   }
-  if (end.exit) return end.exit.code ?? 128;
+  if (end.exit) return exitCodeOf(end.exit);
   throw new UserError(`The terminal was closed (${end.error ?? String(end.code)})`);
+}
+
+/** As a shell tells of its own child: a signal is 128 and its number. */
+function exitCodeOf({ code, signal }: TerminalExitView): number {
+  return code ?? 128 + (constants.signals[signal as keyof typeof constants.signals] ?? 0);
 }
 
 function clamp(value: number): number {

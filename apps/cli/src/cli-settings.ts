@@ -41,6 +41,11 @@ export class CliSettings {
     return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
   }
 
+  /** In place of an account; kept off the command line as a password is. */
+  apiKey(): string | null {
+    return process.env.DEVPOCKET_API_KEY || null;
+  }
+
   /** A password never stands on a command line, where every user of the machine could read it. */
   password(): string | null {
     return process.env.DEVPOCKET_PASSWORD || null;

@@ -1,2 +1,3 @@
+export { type components, type operations, type paths } from './api';
 export * from './rest-client';
 export * from './terminal-client';

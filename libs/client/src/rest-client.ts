@@ -1,7 +1,16 @@
+import createClient, { type Client } from 'openapi-fetch';
+import { type components, type paths } from './api';
+
+/** The API's objects by their names in its document, e.g. `Schemas['Environment']`. */
+export type Schemas = components['schemas'];
+export type EnvironmentView = Schemas['Environment'];
+export type TokenPair = Pick<Schemas['Token'], 'access_token' | 'refresh_token' | 'expires_in'>;
+
 /** An error answer of the API (RFC 9457). */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
+    /** Stable, for programs; which there are, the types of each operation tell. */
     readonly code: string,
     message: string,
     /** The whole problem document. */
@@ -12,100 +21,87 @@ export class ApiError extends Error {
   }
 }
 
-export interface TokenPair {
-  readonly access_token: string;
-  readonly refresh_token: string;
-  readonly expires_in: number;
-}
-
-/** The members of an environment that the terminal needs; the API gives more. */
-export interface EnvironmentView {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  readonly phase: string | null;
-  readonly progress: number | null;
-  readonly status_reason: string | null;
-  readonly status_message: string | null;
-}
-
 export interface RestClientOptions {
   /** Where the server is, e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
   readonly tokens?: TokenPair;
   /** Called with each new pair, so that it can be kept. */
-  readonly fetch?: typeof fetch;
   readonly onTokens?: (tokens: TokenPair) => void;
+  /** In place of a session. */
+  readonly apiKey?: string;
+  readonly fetch?: typeof fetch;
 }
+
+/** Needs no credential: a refresh would otherwise wait for itself. */
+const OPEN = new Set(['/api/v1/auth/register', '/api/v1/auth/login', '/api/v1/auth/refresh']);
+/** A token that lives no longer than this is renewed first. */
+const MARGIN_MS = 30_000;
 
 /** Calls the API; refreshes the access token before it expires, once for all calls that wait for it. */
 export class RestClient {
+  /**
+   * Every operation of the API, typed by its document:
+   * `answered(client.api.GET('/api/v1/environments/{id}', { params: { path: { id } } }))`.
+   */
+  readonly api: Client<paths>;
   private tokens: TokenPair | null;
   private expiresAt = 0;
   private refreshing: Promise<void> | null = null;
 
   constructor(private readonly options: RestClientOptions) {
     this.tokens = options.tokens ?? null;
+    this.api = createClient<paths>({ baseUrl: this.url, fetch: (request) => this.fetch(request) });
+    this.api.use({
+      onRequest: async ({ request, schemaPath }) => {
+        if (!OPEN.has(schemaPath)) request.headers.set('authorization', `Bearer ${await this.accessToken()}`);
+        return request;
+      },
+    });
   }
 
   get url(): string {
     return this.options.url.replace(/\/+$/, '');
   }
 
-  async register(account: { username: string; email: string; password: string }): Promise<void> {
-    await this.send('POST', '/auth/register', account, null);
+  async register(account: Schemas['Register']): Promise<Schemas['User']> {
+    return answered(this.api.POST('/api/v1/auth/register', { body: account }));
   }
 
   async login(usernameOrEmail: string, password: string): Promise<void> {
-    this.keep(parseTokens(await this.send('POST', '/auth/login', { username_or_email: usernameOrEmail, password }, null)));
+    const body = { username_or_email: usernameOrEmail, password };
+    this.keep(await answered(this.api.POST('/api/v1/auth/login', { body })));
   }
 
-  /** An access token that is good for at least 30 s more. */
+  /** The API key, or an access token that is good for at least 30 s more. @throws ApiError 401 `token_missing` before a login */
   async accessToken(): Promise<string> {
+    if (this.options.apiKey !== undefined) return this.options.apiKey;
     if (!this.tokens) throw new ApiError(401, 'token_missing', 'Not signed in', {});
-    if (Date.now() > this.expiresAt - 30_000) {
+    if (Date.now() > this.expiresAt - MARGIN_MS) {
       this.refreshing ??= this.refresh(this.tokens.refresh_token).finally(() => (this.refreshing = null));
       await this.refreshing;
     }
     return this.tokens.access_token;
   }
 
-  /** @param path below `/api/v1` @returns the parsed JSON body, or null for an empty one. @throws ApiError */
-  async request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown> {
-    return this.send(method, path, body, await this.accessToken(), headers);
-  }
-
+  /** The caller's, newest first; at most 100. */
   async environments(): Promise<readonly EnvironmentView[]> {
-    const list = await this.request('GET', '/environments?limit=100');
-    return Array.isArray(list) ? list.map(parseEnvironment) : [];
+    return answered(this.api.GET('/api/v1/environments', { params: { query: { limit: 100 } } }));
   }
 
   async environment(id: string): Promise<EnvironmentView> {
-    return parseEnvironment(await this.request('GET', `/environments/${id}`));
+    return answered(this.api.GET('/api/v1/environments/{id}', { params: { path: { id } } }));
   }
 
-  private async refresh(token: string): Promise<void> {
-    this.keep(parseTokens(await this.send('POST', '/auth/refresh', { refresh_token: token }, null)));
-  }
-
-  private keep(tokens: TokenPair): void {
-    this.tokens = tokens;
-    this.expiresAt = Date.now() + tokens.expires_in * 1000;
-    this.options.onTokens?.(tokens);
-  }
-
-  private async send(
-    method: string,
-    path: string,
-    body: unknown,
-    token: string | null,
-    headers: Readonly<Record<string, string>> = {},
-  ): Promise<unknown> {
-    const response = await (this.options.fetch ?? fetch)(`${this.url}/api/v1${path}`, {
+  /**
+   * A call that is not known before it is made; `api` knows the others.
+   * @param path below `/api/v1` @returns the parsed JSON body, or null for an empty one. @throws ApiError
+   */
+  async request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown> {
+    const response = await this.fetch(`${this.url}/api/v1${path}`, {
       method,
       headers: {
+        authorization: `Bearer ${await this.accessToken()}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -113,42 +109,41 @@ export class RestClient {
     const text = await response.text();
     const answer: unknown = text === '' ? null : parseJson(text);
     if (response.ok) return answer;
-    const problem = isRecord(answer) ? answer : {};
-    throw new ApiError(
-      response.status,
-      textOf(problem.code) ?? 'unknown',
-      textOf(problem.detail) ?? `HTTP ${response.status}`,
-      problem,
-    );
+    throw errorOf(response.status, answer);
+  }
+
+  private get fetch(): typeof fetch {
+    return this.options.fetch ?? fetch;
+  }
+
+  /** An answer that is lost is no harm: for a while the same refresh token gives the same successor. */
+  private async refresh(token: string): Promise<void> {
+    this.keep(await answered(this.api.POST('/api/v1/auth/refresh', { body: { refresh_token: token } })));
+  }
+
+  private keep(tokens: TokenPair): void {
+    this.tokens = tokens;
+    this.expiresAt = Date.now() + tokens.expires_in * 1000;
+    this.options.onTokens?.(tokens);
   }
 }
 
-export function parseEnvironment(value: unknown): EnvironmentView {
-  if (!isRecord(value) || typeof value.id !== 'string' || typeof value.name !== 'string' || typeof value.status !== 'string') {
-    throw new ApiError(502, 'unexpected_answer', 'The answer is not an environment', {});
-  }
-  const { id, name, status, progress } = value;
-  return {
-    id,
-    name,
-    status,
-    phase: textOf(value.phase),
-    progress: typeof progress === 'number' ? progress : null,
-    status_reason: textOf(value.status_reason),
-    status_message: textOf(value.status_message),
-  };
+/** The body of a good answer. @throws ApiError for any other */
+export async function answered<T>(
+  call: Promise<{
+    readonly data?: T;
+    readonly error?: unknown;
+    readonly response: { readonly ok: boolean; readonly status: number };
+  }>,
+): Promise<T> {
+  const { data, error, response } = await call;
+  if (response.ok) return data as T;
+  throw errorOf(response.status, typeof error === 'string' ? parseJson(error) : error);
 }
 
-function parseTokens(value: unknown): TokenPair {
-  if (
-    isRecord(value) &&
-    typeof value.access_token === 'string' &&
-    typeof value.refresh_token === 'string' &&
-    typeof value.expires_in === 'number'
-  ) {
-    return { access_token: value.access_token, refresh_token: value.refresh_token, expires_in: value.expires_in };
-  }
-  throw new ApiError(502, 'unexpected_answer', 'The answer is not a token', {});
+function errorOf(status: number, answer: unknown): ApiError {
+  const problem = isRecord(answer) ? answer : {};
+  return new ApiError(status, textOf(problem.code) ?? 'unknown', textOf(problem.detail) ?? `HTTP ${status}`, problem);
 }
 
 function parseJson(text: string): unknown {

@@ -19,6 +19,11 @@ class FakeSocket implements Socket {
     this.readyState = 3;
   }
 
+  /** Resolves when it was sent so many messages. */
+  async sentMore(count: number): Promise<void> {
+    while (this.sent.length < count && this.readyState === 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   say(message: Readonly<Record<string, unknown>>): void {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
@@ -134,6 +139,27 @@ describe('a terminal client', () => {
     first.over(1006);
     await expect(world.socket(2)).rejects.toThrow('over');
     expect(world.ends).toEqual([[4401, 'over']]);
+  });
+
+  it('gives up a connection that answers no ping, and one that never comes about', async () => {
+    world = new World({ pingEveryMs: 5 });
+    const first = await world.socket(1);
+    first.welcome();
+    await world.socket(2);
+    expect(first.sent).toEqual([{ type: 'ping' }]);
+    const third = await world.socket(3); // the second has not said welcome
+    expect([first.readyState, third.readyState]).toEqual([3, 1]);
+  });
+
+  it('stays on a connection that answers its pings', async () => {
+    world = new World({ pingEveryMs: 5 });
+    const socket = await world.socket(1);
+    socket.welcome();
+    for (let n = 1; n <= 4; n += 1) {
+      await socket.sentMore(n);
+      socket.say({ type: 'pong' });
+    }
+    expect(world.sockets).toHaveLength(1);
   });
 
   it.each([

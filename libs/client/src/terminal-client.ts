@@ -33,6 +33,8 @@ export interface TerminalClientOptions {
   readonly openSocket?: (url: string, protocols: string[]) => Socket;
   /** Milliseconds to wait before the n-th attempt in a row (from 1), unless the server asks for more. */
   readonly backoff?: (attempt: number) => number;
+  /** Milliseconds between pings; a connection that says nothing from one to the next is given up. 15 000 by default. */
+  readonly pingEveryMs?: number;
   /** Attempts in a row after which it gives up; endless without it. */
   readonly attempts?: number;
 
@@ -59,6 +61,8 @@ const OPEN = 1;
 const FINAL = new Set([1000, 4403, 4404, 4408, 4409, 4410]);
 /** Renewed so long before an access token of 30 minutes expires. */
 const RENEW_EVERY_MS = 10 * 60_000;
+/** A network that died without a word is noticed in twice that; the server's patience is 60 s. */
+const PING_EVERY_MS = 15_000;
 const PIECE = 16_384;
 /** The server lets 256 KiB go unacknowledged. */
 const ACK_EVERY_BYTES = 32_768;
@@ -88,6 +92,9 @@ export class TerminalClient {
   private ended = false;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private renewal: ReturnType<typeof setInterval> | null = null;
+  private heartbeat: ReturnType<typeof setInterval> | null = null;
+  /** Nothing came since the last ping. */
+  private silent = false;
 
   constructor(private readonly options: TerminalClientOptions) {
     this.sessionId = options.sessionId ?? null;
@@ -170,13 +177,28 @@ export class TerminalClient {
     const protocols = ['devpocket.v1.json', `bearer.${token}`];
     const socket = this.options.openSocket?.(url.href, protocols) ?? (new WebSocket(url, protocols) as unknown as Socket);
     this.socket = socket;
+    this.silent = false;
+    this.heartbeat ??= setInterval(() => this.beat(), this.options.pingEveryMs ?? PING_EVERY_MS);
     socket.onmessage = ({ data }) => {
-      if (socket === this.socket && typeof data === 'string') this.receive(data);
+      if (socket !== this.socket) return;
+      this.silent = false;
+      if (typeof data === 'string') this.receive(data);
     };
     socket.onclose = ({ code }) => {
       if (socket === this.socket) this.closed(code);
     };
     socket.onerror = () => undefined; // a close follows
+  }
+
+  /** Also of a connection that does not come about. */
+  private beat(): void {
+    if (!this.socket) return;
+    if (this.silent) {
+      this.drop();
+      return;
+    }
+    this.silent = true;
+    if (this.welcomed) this.send({ type: 'ping' });
   }
 
   private receive(text: string): void {
@@ -285,6 +307,7 @@ export class TerminalClient {
     this.ended = true;
     if (this.retry) clearTimeout(this.retry);
     if (this.renewal) clearInterval(this.renewal);
+    if (this.heartbeat) clearInterval(this.heartbeat);
     const { socket } = this;
     this.socket = null;
     socket?.close(1000);

@@ -44,7 +44,7 @@ export class FakeClusterInspector extends ClusterInspector {
 
 function parsed(text: string): unknown {
   try {
-    return parse(text);
+    return parse(text, { logLevel: 'error' });
   } catch {
     return refuse('is neither YAML nor JSON');
   }

@@ -6,6 +6,8 @@ import { checkedUrl, CliSettings } from '../cli-settings';
 import { UserError } from '../user-error';
 import { reachable } from './try.command';
 
+const ID = /^[0-9a-f]{24}$/;
+
 interface AttachFlags {
   readonly url?: string;
   readonly username?: string;
@@ -24,14 +26,24 @@ export class AttachCommand extends CommandRunner {
 
   async run([environment = '']: string[], flags: AttachFlags): Promise<void> {
     const url = flags.url ?? this.settings.serverUrl();
-    const client = new RestClient({ url });
-    await this.signIn(client, flags.username).catch((error: unknown) => {
+    const apiKey = flags.username === undefined ? this.settings.apiKey() : null;
+    const client = new RestClient({ url, ...(apiKey === null ? {} : { apiKey }) });
+    try {
+      if (apiKey === null) await this.signIn(client, flags.username);
+      const environmentId = await this.find(client, environment);
+      const session = flags.session === undefined ? {} : { sessionId: flags.session };
+      process.exitCode = await attachTerminal({ client, environmentId, ...session });
+    } catch (error) {
       throw reachable(error, url);
-    });
-    const found = (await client.environments()).find(({ id, name }) => id === environment || name === environment.toLowerCase());
+    }
+  }
+
+  /** An id needs no look: a key that may only use terminals has none. */
+  private async find(client: RestClient, environment: string): Promise<string> {
+    if (ID.test(environment)) return environment;
+    const found = (await client.environments()).find(({ name }) => name === environment.toLowerCase());
     if (!found) throw new UserError(`There is no environment "${environment}"`, 3);
-    const session = flags.session === undefined ? {} : { sessionId: flags.session };
-    process.exitCode = await attachTerminal({ client, environmentId: found.id, ...session });
+    return found.id;
   }
 
   @Option({ flags: '--url <url>', description: 'where the server is (default: this machine, PORT)' })
@@ -41,7 +53,8 @@ export class AttachCommand extends CommandRunner {
 
   @Option({
     flags: '--username <name>',
-    description: 'account; its password is read from DEVPOCKET_PASSWORD (default: the account of `try`)',
+    description:
+      'account; its password is read from DEVPOCKET_PASSWORD (default: the API key in DEVPOCKET_API_KEY, or the account of `try`)',
   })
   username(value: string): string {
     return value;

@@ -1,4 +1,4 @@
-import { ApiError, type EnvironmentView, isRecord, parseEnvironment, RestClient } from '@devpocket/client';
+import { answered, ApiError, type EnvironmentView, RestClient } from '@devpocket/client';
 import { Command, Option } from 'nest-commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AccountFile, type LocalAccount, newLocalAccount } from '../account-file';
@@ -79,8 +79,8 @@ export class TryCommand extends ReportingCommand {
   private async running(client: RestClient, template: string): Promise<EnvironmentView> {
     let environment = (await client.environments()).find(({ name }) => name === NAME) ?? (await this.create(client, template));
     if (environment.status === 'stopped' || environment.status === 'error') {
-      const answer = await client.request('POST', `/environments/${environment.id}/start`);
-      if (isRecord(answer)) environment = parseEnvironment(answer.environment);
+      const params = { path: { id: environment.id } };
+      ({ environment } = await answered(client.api.POST('/api/v1/environments/{id}/start', { params })));
     }
     while (environment.status !== 'running') {
       if (environment.status === 'error') {
@@ -95,8 +95,8 @@ export class TryCommand extends ReportingCommand {
   }
 
   private async create(client: RestClient, template: string): Promise<EnvironmentView> {
-    const body = { name: NAME, template };
-    return parseEnvironment(await client.request('POST', '/environments', body, { 'idempotency-key': crypto.randomUUID() }));
+    const params = { header: { 'Idempotency-Key': crypto.randomUUID() } };
+    return answered(client.api.POST('/api/v1/environments', { params, body: { name: NAME, template } }));
   }
 }
 
