@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { hasCode } from '@devpocket/kernel';
+import { hasCode, makeFolder } from '@devpocket/kernel';
 import { type KeptKeys, type RawEnvironment, readVariables, type Settings, SettingsError, toSettings } from './settings';
 import { decodeKey, type Variables } from './variables';
 
@@ -13,6 +13,7 @@ import { decodeKey, type Variables } from './variables';
  */
 export function loadSettings(env: RawEnvironment = process.env): Settings {
   const variables = readVariables({ ...readEnvFile(env.ENV_FILE), ...env });
+  refuseImpossible(variables.DATA_DIR);
   return toSettings(variables, keptKeys(variables), packageVersion(), { ownApiServer: ownApiServer(env) });
 }
 
@@ -47,6 +48,23 @@ function readEnvFile(named: string | undefined): RawEnvironment {
   }
 }
 
+/**
+ * Refuses a folder that can never be, as in /proc, before anything is made in it. One that is only closed to us is the business of
+ * whoever needs it: with keys and a database elsewhere nobody may.
+ */
+function refuseImpossible(dataDir: string): void {
+  try {
+    makeFolder(dataDir);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw unusable(error);
+  }
+}
+
+function unusable(error: unknown): SettingsError {
+  const problem = `cannot be used (${error instanceof Error ? error.message : String(error)})`;
+  return new SettingsError([{ variable: 'DATA_DIR', problem, example: './.data' }]);
+}
+
 function keptKeys(variables: Variables): KeptKeys {
   const folder = resolve(variables.DATA_DIR);
   return {
@@ -65,8 +83,7 @@ function keptIn(folder: string, name: string, valid: (text: string) => boolean):
     return kept(folder, name, valid);
   } catch (error) {
     if (error instanceof SettingsError) throw error;
-    const problem = `cannot be used (${error instanceof Error ? error.message : String(error)})`;
-    throw new SettingsError([{ variable: 'DATA_DIR', problem, example: './.data' }]);
+    throw unusable(error);
   }
 }
 
@@ -83,7 +100,7 @@ function kept(folder: string, name: string, valid: (text: string) => boolean): s
   };
   const found = read();
   if (found === null) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
     writeFileSync(draft, randomBytes(32).toString('hex') + '\n', { mode: 0o600, flush: true });
     try {

@@ -157,6 +157,13 @@ describe('loading', () => {
     expect(() => loadSettings({ DATA_DIR: join(file, 'data') })).toThrow(/DATA_DIR cannot be used/);
   });
 
+  it('refuses a DATA_DIR where nothing can be made, rather than try for ever', () => {
+    if (process.platform !== 'linux') return;
+    const keys = { SECRET_KEY: 's'.repeat(32), ENCRYPTION_KEY: 'ab'.repeat(32) };
+    for (const env of [{}, keys])
+      expect(() => loadSettings({ DATA_DIR: '/proc/devpocket/data', ...env })).toThrow(/DATA_DIR cannot be used \(.*ENOENT/);
+  });
+
   it('knows that it runs as a pod by what Kubernetes puts there', () => {
     const env = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
     expect(ownApiServer(env, folder)).toBeNull();

@@ -1,8 +1,8 @@
 import { type DatabaseSettings } from '@devpocket/config';
-import { type Clock, DomainError, hasCode } from '@devpocket/kernel';
+import { type Clock, DomainError, hasCode, makeFolder } from '@devpocket/kernel';
 import { type Connection } from 'mongoose';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, linkSync, mkdirSync, openSync, closeSync, fsyncSync, rmSync, statSync } from 'node:fs';
+import { createWriteStream, linkSync, openSync, closeSync, fsyncSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -49,7 +49,7 @@ export async function backUp(
   const restoring = await state.restoring();
   if (restoring !== null) throw restoreUnfinished(restoring);
   const target = resolve(file);
-  mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(target));
   const draft = `${target}.${randomBytes(4).toString('hex')}.part`;
   const source = await openSource(handle, connection, settings);
   try {

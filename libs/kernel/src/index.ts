@@ -2,6 +2,7 @@ export * from './buffer-pool';
 export * from './clock';
 export * from './domain-error';
 export * from './error-code';
+export * from './folder';
 export * from './gather';
 export * from './id';
 export * from './loop';

@@ -23,10 +23,18 @@ const READ_BYTES = 262_144;
 /** The host may not have seen yet that the server before this one is gone. */
 const TAKEN_MS = 1_000;
 
+/** How long an answer may take; input is taken when its program reads it, whenever that is. */
+const PATIENCE_MS = 15_000;
+/** What waits for processes to come or go, or for files to be removed. */
+const LONG_PATIENCE_MS = 120_000;
+const LONG: ReadonlySet<HostRequest['op']> = new Set(['start', 'destroy', 'shutdown']);
+
 export interface HostClientOptions {
   readonly layout: Layout;
   readonly bufferBytes: number;
   readonly graceMs: number;
+  /** Of every question, for tests. */
+  readonly patienceMs?: number;
 }
 
 /** Where an attachment's output and end go. */
@@ -85,7 +93,7 @@ export class HostClient {
   /** @throws RuntimeError `gone` where the host says so, `unreachable` when it does not answer */
   async ask<T>(request: HostRequest): Promise<T> {
     const socket = await this.connected();
-    return (await this.send(socket, (id) => jsonFrame({ ...request, id }))) as T;
+    return (await this.send(socket, (id) => jsonFrame({ ...request, id }), this.patienceFor(request.op))) as T;
   }
 
   async attach(sessionId: string, receiverOf: (attached: Attached) => Receiver): Promise<Attached> {
@@ -94,6 +102,7 @@ export class HostClient {
     const attached = (await this.send(
       socket,
       (id) => jsonFrame({ op: 'attach', sessionId, id }),
+      this.patienceFor('attach'),
       (answer) => {
         const value = answer as Attached;
         this.receivers.set(value.handle, receiverOf(value));
@@ -104,7 +113,7 @@ export class HostClient {
 
   async write(header: Omit<InputHeader, 'id'>, bytes: Buffer): Promise<void> {
     const socket = await this.connected();
-    await this.send(socket, (id) => inputFrame({ ...header, id }, bytes));
+    await this.send(socket, (id) => inputFrame({ ...header, id }, bytes), null);
   }
 
   allow(handle: number, position: number): void {
@@ -115,15 +124,36 @@ export class HostClient {
     this.receivers.delete(handle);
   }
 
-  private send(socket: Socket, frameOf: (id: number) => Buffer, onAnswer?: (value: unknown) => void): Promise<unknown> {
+  private patienceFor(op: HostRequest['op']): number {
+    return this.options.patienceMs ?? (LONG.has(op) ? LONG_PATIENCE_MS : PATIENCE_MS);
+  }
+
+  /** @param patienceMs null: for as long as the connection lasts */
+  private send(
+    socket: Socket,
+    frameOf: (id: number) => Buffer,
+    patienceMs: number | null,
+    onAnswer?: (value: unknown) => void,
+  ): Promise<unknown> {
     const id = this.nextId;
     this.nextId += 1;
     return new Promise((resolve, reject) => {
-      const answered = (value: unknown): void => {
-        onAnswer?.(value);
-        resolve(value);
+      const late = (): void => {
+        this.waiting.delete(id);
+        reject(new RuntimeError('unreachable', 'The PTY host does not answer'));
       };
-      this.waiting.set(id, { resolve: answered, reject });
+      const timer = patienceMs === null ? undefined : setTimeout(late, patienceMs).unref();
+      this.waiting.set(id, {
+        resolve: (value) => {
+          clearTimeout(timer);
+          onAnswer?.(value);
+          resolve(value);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
       socket.write(frameOf(id));
     });
   }
@@ -161,7 +191,7 @@ export class HostClient {
         await delay(50);
         continue;
       }
-      await this.send(socket, (id) => jsonFrame({ op: 'shutdown', id }));
+      await this.send(socket, (id) => jsonFrame({ op: 'shutdown', id }), this.patienceFor('shutdown'));
       await new Promise((resolve) => socket.once('close', resolve));
     }
     throw new RuntimeError('unreachable', 'The PTY host does not answer');
@@ -169,7 +199,11 @@ export class HostClient {
 
   private async hello(socket: Socket): Promise<number | typeof TAKEN> {
     try {
-      const answer = await this.send(socket, (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }));
+      const answer = await this.send(
+        socket,
+        (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }),
+        this.patienceFor('hello'),
+      );
       return (answer as { readonly version: number }).version;
     } catch (error) {
       if (error instanceof RuntimeError && error.message === TAKEN) return TAKEN;

@@ -23,6 +23,7 @@ import {
 } from './host-protocol';
 import { type HostSession } from './host-session';
 import { Layout } from './layout';
+import { keepSmall } from './small-log';
 
 /** How long the end of a shell is remembered (contract §6). */
 const REMEMBER_MS = 10 * 60_000;
@@ -298,7 +299,10 @@ function main(): void {
   const layout = new Layout(dataDir);
   mkdirSync(layout.environments, { recursive: true, mode: 0o700 });
   process.stderr.on('error', () => undefined); // a full disk costs lines of its log
-  const log = (message: string): void => void process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+  const log = (message: string): void => {
+    keepSmall(layout.hostLog, process.stderr.fd);
+    process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+  };
   const context: HostContext = {
     layout,
     capabilities: detectCapabilities(),

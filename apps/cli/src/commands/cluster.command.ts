@@ -1,10 +1,4 @@
-import {
-  type ClusterActor,
-  type ClusterHealth,
-  type ClusterView,
-  DEFAULT_MAX_ENVIRONMENTS,
-  DEFAULT_OPTIONS,
-} from '@devpocket/clusters';
+import { type ClusterActor, type ClusterHealth, type ClusterView } from '@devpocket/clusters';
 import { type Region, REGIONS } from '@devpocket/kernel';
 import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { Backend } from '../backend';
@@ -65,6 +59,7 @@ export class ClusterAddCommand extends ReportingCommand {
     const kubeConfig = this.kubeConfig(options, env.kubeConfig);
     const asked = options.region ?? (options.fromEnv ? env.region : undefined);
     const isDefault = options.default === true || (options.fromEnv === true && env.isDefault);
+    const { DEFAULT_MAX_ENVIRONMENTS, DEFAULT_OPTIONS } = await import('@devpocket/clusters');
     await this.backend.use(async ({ clusters }) => {
       const there = await clusters.findByName(name);
       const cluster = there

@@ -1,4 +1,4 @@
-import { toUserDto, type User } from '@devpocket/users';
+import { type User } from '@devpocket/users';
 import { Command, CommandRunner, Option, SubCommand } from 'nest-commander';
 import { randomBytes } from 'node:crypto';
 import { Backend } from '../backend';
@@ -35,11 +35,11 @@ export class UserCreateCommand extends ReportingCommand {
       const created = await registration.register({ username, email, password, fullName: fullName ?? null });
       return admin ? accounts.promote(created.id) : created;
     });
-    const shown = given === null ? password : null;
+    const made = given === null ? password : null;
     report(
       options,
-      { ...toUserDto(user), password: shown },
-      `Created ${user.username} (${user.id}), ${user.role}\n${shown === null ? '' : `Password: ${shown}\n`}`,
+      { ...(await shown([user]))[0], password: made },
+      `Created ${user.username} (${user.id}), ${user.role}\n${made === null ? '' : `Password: ${made}\n`}`,
     );
   }
 
@@ -64,6 +64,12 @@ export class UserCreateCommand extends ReportingCommand {
   }
 }
 
+/** As the API shows accounts. Loaded when the services are: the command line starts in no time. */
+async function shown(users: readonly User[]): Promise<readonly object[]> {
+  const { toUserDto } = await import('@devpocket/users');
+  return users.map(toUserDto);
+}
+
 /** @throws UserError when nobody bears it */
 async function named({ users }: Services, name: string): Promise<User> {
   const found = await users.findByName(name);
@@ -79,7 +85,7 @@ export class UserPromoteCommand extends ReportingCommand {
 
   async run([name = '']: string[], options: OutputOptions): Promise<void> {
     const user = await this.backend.use(async (services) => services.accounts.promote((await named(services, name)).id));
-    report(options, toUserDto(user), `${user.username} is an administrator\n`);
+    report(options, (await shown([user]))[0], `${user.username} is an administrator\n`);
   }
 }
 
@@ -98,7 +104,7 @@ export class UserDeactivateCommand extends ReportingCommand {
     const user = await this.backend.use(async (services) =>
       services.accounts.changeOther(null, (await named(services, name)).id, { isActive: undo }),
     );
-    report(options, toUserDto(user), `${user.username} is ${user.isActive ? 'active' : 'deactivated'}\n`);
+    report(options, (await shown([user]))[0], `${user.username} is ${user.isActive ? 'active' : 'deactivated'}\n`);
   }
 
   @Option({ flags: '--undo', description: 'activate it again' })
@@ -128,9 +134,9 @@ export class UserResetPasswordCommand extends ReportingCommand {
       await services.accounts.setPassword(found.id, password);
       return found;
     });
-    const shown = given === null ? password : null;
-    const told = `${user.username} has a new password\n${shown === null ? '' : `Password: ${shown}\n`}`;
-    report(options, { ...toUserDto(user), password: shown }, told);
+    const made = given === null ? password : null;
+    const told = `${user.username} has a new password\n${made === null ? '' : `Password: ${made}\n`}`;
+    report(options, { ...(await shown([user]))[0], password: made }, told);
   }
 }
 
@@ -151,7 +157,7 @@ export class UserListCommand extends ReportingCommand {
       }
       return all;
     });
-    report(options, found.map(toUserDto), found.map(line).join(''));
+    report(options, await shown(found), found.map(line).join(''));
   }
 }
 

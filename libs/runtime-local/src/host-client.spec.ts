@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HostClient } from './host-client';
+import { FrameReader, HOST_PROTOCOL, type HostRequest, jsonFrame } from './host-protocol';
+import { Layout } from './layout';
+
+/** A PTY host that answers what it is told to, and is silent to the rest. */
+class SilentHost {
+  readonly heard: HostRequest['op'][] = [];
+  private readonly sockets = new Set<Socket>();
+  private server: Server | null = null;
+
+  constructor(private readonly answers: (op: HostRequest['op']) => boolean) {}
+
+  listen(path: string): Promise<void> {
+    this.server = createServer((socket) => {
+      this.sockets.add(socket);
+      const reader = new FrameReader();
+      socket.on('data', (chunk: Buffer) => {
+        for (const frame of reader.push(chunk)) {
+          if (frame.kind !== 'json') continue;
+          const { op, id } = frame.value as HostRequest & { readonly id: number };
+          this.heard.push(op);
+          if (this.answers(op)) for (const part of jsonFrame({ re: id, ok: { version: HOST_PROTOCOL } })) socket.write(part);
+        }
+      });
+    });
+    return new Promise((resolve) => this.server?.listen(path, resolve));
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server?.close(resolve));
+  }
+}
+
+describe('a PTY host that hangs', () => {
+  let dataDir: string;
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'devpocket-host-'));
+  });
+  afterEach(() => rmSync(dataDir, { recursive: true }));
+
+  const withHost = async (
+    answers: (op: HostRequest['op']) => boolean,
+    work: (client: HostClient, host: SilentHost) => Promise<void>,
+  ) => {
+    const layout = new Layout(dataDir);
+    const host = new SilentHost(answers);
+    await host.listen(layout.hostSocket());
+    const client = new HostClient({ layout, bufferBytes: 4096, graceMs: 0, patienceMs: 50 });
+    await work(client, host);
+    client.close();
+    await host.close();
+  };
+
+  it('is unreachable in time, and is asked again', async () => {
+    await withHost(
+      (op) => op !== 'look',
+      async (client, host) => {
+        const environmentId = 'a'.repeat(24);
+        for (let count = 0; count < 2; count += 1)
+          await expect(client.ask({ op: 'look', environmentId })).rejects.toMatchObject({ kind: 'unreachable' });
+        expect(await client.ask({ op: 'records', environmentId })).toEqual({ version: HOST_PROTOCOL });
+        expect(host.heard).toEqual(['hello', 'look', 'look', 'records']);
+      },
+    );
+  });
+
+  it('does not hold up a server that starts', async () => {
+    await withHost(
+      () => false,
+      async (client) => {
+        await expect(client.open()).rejects.toMatchObject({ kind: 'unreachable' });
+      },
+    );
+  });
+});
