@@ -37,7 +37,8 @@ async function clockOf(connection: OpenDatabase['connection']): Promise<Finding>
   const hello = await connection.db?.command({ hello: 1 });
   const ended = Date.now();
   const at: unknown = hello?.localTime;
-  if (!(at instanceof Date)) return warning('clock', 'the database does not tell its time', 'use MongoDB 5 or later');
+  if (!(at instanceof Date))
+    return warning('clock', 'the database does not tell its time', 'see that NTP sets its clock and this one');
   // Within the round trip any time is right.
   const skew = at.getTime() < begun ? begun - at.getTime() : Math.max(0, at.getTime() - ended);
   const message = `${skew} ms from the clock of the database`;

@@ -119,7 +119,8 @@ describe('the doctor', () => {
     const examined = () => withDatabase(settings().database, examineDatabase);
     expect(await examined()).toMatchObject([
       { name: 'database', status: 'ok' },
-      { name: 'clock', status: 'ok' },
+      // An engine that stands in for MongoDB may tell no time.
+      { name: 'clock', message: expect.stringMatching(/^(\d ms from|the database does not tell)/) as string },
       { name: 'migrations', status: 'ok' },
     ]);
     const left = await withDatabase(settings().database, ({ connection }) => connection.collection('doctor').countDocuments());
