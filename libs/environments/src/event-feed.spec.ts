@@ -11,6 +11,7 @@ import { EventFeed, type FeedItem, POLL_MS } from './event-feed';
 import { toCursor } from './event-cursor.policy';
 import { EventLogRepository } from './event-log.repository';
 import { HistoryRepository } from './history.repository';
+import { InsightService } from './insight.service';
 import { LifecycleService } from './lifecycle.service';
 import { NewsRepository } from './news.repository';
 import { NewsSweeper } from './news-sweeper';
@@ -203,6 +204,15 @@ describe('the events of a user', () => {
       expect(await history(before.id)).toEqual(['creating', 'stopping']);
       expect((await repository.find(before.id))?.untold).toEqual([]);
       expect(await world.get(NewsRepository).overdue(10)).toEqual([]);
+    });
+
+    it('are in the history for who has seen the status', async () => {
+      const before = await world.create(user, 'four');
+      const wish = { desired: 'stopped', generation: 1, why: 'user' } as const;
+      await world.get(EnvironmentRepository).wish(before, withWish(before, wish), null);
+      const { items } = await world.get(InsightService, 1).events(user, before.id, { limit: 10, after: null });
+      expect(items.map(({ type }) => type)).toEqual(['stopping', 'creating']);
+      expect(await told(before.id)).toHaveLength(2);
     });
 
     it('tell what an earlier writer left untold before their own', async () => {

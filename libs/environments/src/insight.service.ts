@@ -4,6 +4,7 @@ import { type LogEntry, RuntimeError, RuntimeRegistry } from '@devpocket/runtime
 import { Injectable } from '@nestjs/common';
 import { type Environment } from './environment';
 import { placeOf } from './environment-specs';
+import { EnvironmentEvents } from './environment-events';
 import { EnvironmentsService } from './environments.service';
 import { type HistoryEntry, HistoryRepository, type MetricSample } from './history.repository';
 
@@ -16,6 +17,7 @@ export class InsightService {
   constructor(
     private readonly environments: EnvironmentsService,
     private readonly history: HistoryRepository,
+    private readonly told: EnvironmentEvents,
     private readonly runtimes: RuntimeRegistry,
     private readonly clock: Clock,
   ) {}
@@ -44,7 +46,8 @@ export class InsightService {
   }
 
   async events(principal: Principal, id: string, page: PageRequest): Promise<Page<HistoryEntry>> {
-    await this.environments.get(principal, id);
+    // Who has seen a status finds it in the history, whoever else was about to tell it.
+    await this.told.tell(await this.environments.get(principal, id));
     return this.history.list(id, page);
   }
 
