@@ -19,12 +19,12 @@ class SilentHost {
       this.sockets.add(socket);
       const reader = new FrameReader();
       socket.on('data', (chunk: Buffer) => {
-        for (const frame of reader.push(chunk)) {
-          if (frame.kind !== 'json') continue;
+        reader.push(chunk, (frame) => {
+          if (frame.kind !== 'json') return;
           const { op, id } = frame.value as HostRequest & { readonly id: number };
           this.heard.push(op);
-          if (this.answers(op)) for (const part of jsonFrame({ re: id, ok: { version: HOST_PROTOCOL } })) socket.write(part);
-        }
+          if (this.answers(op)) socket.write(jsonFrame({ re: id, ok: { version: HOST_PROTOCOL } }));
+        });
       });
     });
     return new Promise((resolve) => this.server?.listen(path, resolve));
