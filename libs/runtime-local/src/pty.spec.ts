@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { InputWriter } from './input-writer';
+import { Pty, type PtyEnd } from './pty';
+
+const ENV = { PATH: process.env.PATH ?? '', PS1: '$ ' };
+
+interface Shell {
+  readonly pty: Pty;
+  readonly output: () => string;
+  readonly ended: Promise<PtyEnd>;
+}
+
+function run(script: string): Shell {
+  const { pty } = Pty.plain(['/bin/sh', '-c', script], 80, 24, '/', ENV);
+  let output = '';
+  const ended = new Promise<PtyEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
+  pty.read(true);
+  return { pty, output: () => output, ended };
+}
+
+async function until(look: () => boolean): Promise<void> {
+  while (!look()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a PTY', () => {
+  const numbers = Array.from({ length: 3_000 }, (_, index) => `${index + 1}\r\n`).join('');
+
+  it('is read to the last byte of a program that ends at once, every time', async () => {
+    for (let round = 0; round < 50; round += 1) {
+      const { output, ended } = run('seq 3000; exit 7');
+      expect(await ended).toEqual({ code: 7, signal: null });
+      expect(output() === numbers).toBe(true);
+    }
+  });
+
+  it('is read to the last byte when nobody took anything before', async () => {
+    const { pty, output, ended } = run('seq 500; exit 7');
+    pty.read(false);
+    expect(await ended).toEqual({ code: 7, signal: null });
+    expect(output() === numbers.slice(0, output().length)).toBe(true);
+    expect(output().endsWith('\r\n500\r\n')).toBe(true);
+  });
+
+  it('ends with its program, whatever that leaves in the background', async () => {
+    const { output, ended } = run("(trap '' HUP; while echo more; do :; done) & echo last; kill -9 $$");
+    expect(await ended).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(output()).toContain('last');
+  });
+
+  it('takes more than it holds as its program reads, whole, in order and once', async () => {
+    const { pty, output, ended } = run('stty raw -echo; echo ready; head -c 300000 | sha1sum');
+    const writer = new InputWriter((bytes) => pty.write(bytes));
+    await until(() => output().includes('ready'));
+    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => 33 + (index % 90)));
+    const mark = { clientId: 'phone', seq: bytes.length };
+    await writer.write(bytes.subarray(0, 1_000), { clientId: 'phone', seq: 1_000 });
+    await writer.write(bytes, mark);
+    expect(writer.marks.get('phone')).toBe(bytes.length);
+    await ended;
+    expect(output()).toContain(createHash('sha1').update(bytes).digest('hex'));
+  });
+
+  it('costs next to nothing while its program does not read, and tells what it did not take', async () => {
+    const { pty, output, ended } = run('stty raw -echo; echo ready; exec sleep 1');
+    const writer = new InputWriter((bytes) => pty.write(bytes));
+    await until(() => output().includes('ready'));
+    const before = process.cpuUsage();
+    const lost = writer.write(Buffer.alloc(100_000, 'x'), { clientId: 'phone', seq: 100_000 }).catch((error: unknown) => error);
+    await delay(500);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(100);
+    await ended;
+    writer.end();
+    expect(await lost).toBeInstanceOf(Error);
+    expect(writer.marks.get('phone') ?? 0).toBeLessThan(100_000);
+  });
+});
