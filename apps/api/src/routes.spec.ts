@@ -73,6 +73,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'POST /environments/:id/terminal-ticket': 'terminal',
   'GET /environments/:id/terminals': 'terminal',
   'DELETE /environments/:id/terminals/:sessionId': 'terminal',
+  'GET /environments/:id/terminals/:sessionId/screen': 'terminal',
   // The purpose in the body decides the scope.
   'POST /tickets': 'credential',
 

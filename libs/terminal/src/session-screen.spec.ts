@@ -1,57 +1,17 @@
 import { RingBuffer } from '@devpocket/kernel';
 import { ManualClock } from '@testing/kernel';
 import fc from 'fast-check';
+import { InlineScreens } from '../testing/inline-screens';
 import { freshTerminal, screenState, write } from '../testing/screen-state';
-import { type ScreenKeeper } from './screen.messages';
 import { ScreenShelf } from './screen-shelf';
 import { SessionScreen } from './session-screen';
 
 const RING = 16_384;
 
-/** The shelf itself, without a thread around it. */
-class Shelf implements ScreenKeeper {
-  generation = 0;
-  busy = false;
-  followed = 0;
-  private shelf: ScreenShelf;
-  private turn: Promise<unknown> = Promise.resolve();
-
-  constructor(private readonly clock: ManualClock) {
-    this.shelf = new ScreenShelf(() => clock.millis());
-  }
-
-  follow: ScreenKeeper['follow'] = (key, size, steps) => {
-    this.followed += steps.reduce((sum, step) => sum + (step.kind === 'output' ? step.bytes.length : 0), 0);
-    this.turn = this.turn.then(() => this.shelf.follow(key, size, steps));
-  };
-
-  paint: ScreenKeeper['paint'] = async (key, format) => {
-    await this.turn;
-    return this.shelf.paint(key, format);
-  };
-
-  forget: ScreenKeeper['forget'] = (key) => this.shelf.forget(key);
-
-  tidy(): void {
-    this.clock.push(60_000);
-    this.shelf.tidy();
-  }
-
-  get counts(): ScreenShelf['counts'] {
-    return this.shelf.counts;
-  }
-
-  /** What a thread that has ended kept is gone. */
-  die(): void {
-    this.generation += 1;
-    this.shelf = new ScreenShelf(() => this.clock.millis());
-  }
-}
-
 function world(start = 0) {
   const clock = new ManualClock();
   const ring = new RingBuffer(RING, start);
-  const keeper = new Shelf(clock);
+  const keeper = new InlineScreens(clock);
   const screen = new SessionScreen('s', ring, { cols: 40, rows: 6 }, keeper, clock);
   const saw = freshTerminal(40, 6);
   const print = async (output: string | Buffer): Promise<void> => {

@@ -8,6 +8,8 @@ const ACK_WINDOW_BYTES = 262_144;
 const SOCKET_WINDOW_BYTES = 262_144;
 /** How long the rest of a character is waited for. */
 const CHARACTER_MS = 200;
+/** How often an end waits for a painting. */
+const PAINTING_MS = 50;
 /** A client that takes nothing for so long has stalled: a controller stops counting while others are attached. */
 export const STALL_MS = 5_000;
 /** What waits here for a client's window to open again, so that it is filled at once: a share of it. */
@@ -47,6 +49,8 @@ export class AttachedClient {
   private scheduled = false;
   private flushing = false;
   private holding = false;
+  /** Paintings that are being made: output that they cover is not sent before them. */
+  private paintings = 0;
   private closed = false;
   private last: Farewell | null = null;
   /** Since when output waits for it to take some. */
@@ -125,6 +129,24 @@ export class AttachedClient {
     if (this.window.heard(Math.min(this.position, seq), this.clock.millis())) this.moved();
   }
 
+  /** Output waits for a painting, which covers some of it. */
+  beginPainting(): void {
+    this.paintings += 1;
+  }
+
+  /** What comes before `seq` is painted, what comes behind it follows. */
+  goOn(seq: number): void {
+    this.position = seq;
+    this.acked = Math.max(this.acked, seq);
+    this.window.skipped(seq);
+  }
+
+  endPainting(): void {
+    this.paintings -= 1;
+    this.flush();
+    this.onMoved();
+  }
+
   /** There is new output: an echo goes at once, a flood in large frames. */
   wake(): void {
     if (this.closed || this.scheduled) return;
@@ -149,6 +171,7 @@ export class AttachedClient {
 
   /** Sends what there is, as far as the client takes it. @param all however much it has not taken */
   flush(all = false): void {
+    if (this.paintings > 0) return;
     if (this.flushing) return; // an answer came while it is sent: the loop goes on by it
     this.flushing = true;
     while (!this.closed && this.position < this.ring.end) {
@@ -180,8 +203,8 @@ export class AttachedClient {
     while (!this.closed) {
       const now = this.clock.millis();
       const left = (this.fullAt ?? now) + STALL_MS - now;
-      if (left <= 0) this.flush(true);
-      else await this.clock.wait(left);
+      if (left <= 0 && this.paintings === 0) this.flush(true);
+      else await this.clock.wait(Math.max(left, PAINTING_MS));
     }
   }
 

@@ -1,6 +1,7 @@
 import { ManualClock } from '@testing/kernel';
 import { FakeTerminal } from '@testing/runtime';
 import fc from 'fast-check';
+import { InlineScreens } from '../testing/inline-screens';
 import { type Attachment, TerminalSession } from './terminal-session';
 
 const BUFFER = 65_536;
@@ -52,6 +53,7 @@ function world(bufferBytes = BUFFER): {
   clock: ManualClock;
   terminal: FakeTerminal;
   session: TerminalSession;
+  screens: InlineScreens;
   attach: (
     phone: Phone,
     options?: {
@@ -67,8 +69,10 @@ function world(bufferBytes = BUFFER): {
   const clock = new ManualClock();
   const terminal = new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, clock.now(), new Map());
   const nobody = { output: () => undefined, typed: () => undefined, ended: () => undefined };
-  const session = new TerminalSession(terminal.channel(), 'e', bufferBytes, clock, nobody);
+  const screens = new InlineScreens(clock);
+  const session = new TerminalSession(terminal.channel(), 'e', bufferBytes, clock, nobody, screens);
   return {
+    screens,
     clock,
     terminal,
     session,
@@ -220,13 +224,16 @@ describe('a session', () => {
           let seq = 0;
           const pieces = words.map((word) => ({ word, seq: (seq += word.length) }));
           for (const [index, piece] of pieces.entries()) {
-            expect(await session.input(client, Buffer.from(piece.word), piece.seq)).toBeNull();
+            expect(await session.typing.input(client, Buffer.from(piece.word), piece.seq)).toBeNull();
             const again = pieces[(repeats[index] ?? 0) % (index + 1)];
-            if (again) expect(await session.input(client, Buffer.from(again.word), again.seq)).toBeNull();
+            if (again) expect(await session.typing.input(client, Buffer.from(again.word), again.seq)).toBeNull();
           }
           expect(terminal.record().position).toBe(words.join('').length);
           expect(phone.text.slice(0, 1)).toBe(words.join('').slice(0, 1));
-          expect(await session.input(client, Buffer.from('x'), seq + 5)).toMatchObject({ code: 'input_gap', expected: seq });
+          expect(await session.typing.input(client, Buffer.from('x'), seq + 5)).toMatchObject({
+            code: 'input_gap',
+            expected: seq,
+          });
         },
       ),
       { numRuns: 50 },
@@ -254,7 +261,7 @@ describe('a session', () => {
     const viewer = new Phone();
     attach(viewer, { clientId: 'v', view: true });
     const v = viewer.attachment?.client;
-    if (v) expect(await session.input(v, Buffer.from('x'), null)).toMatchObject({ code: 'read_only' });
+    if (v) expect(await session.typing.input(v, Buffer.from('x'), null)).toMatchObject({ code: 'read_only' });
   });
 
   it('resizes the PTY no more often than a program can repaint, and to the last size in the end', async () => {
@@ -442,7 +449,7 @@ describe('a session', () => {
     const channel = Object.assign(before.channel(), { attach: (onOutput: (chunk: Buffer) => void) => (hand = onOutput) });
     const news: number[] = [];
     const listener = { output: (bytes: number) => news.push(bytes), typed: () => undefined, ended: () => undefined };
-    const session = new TerminalSession(channel, 'e', BUFFER, new ManualClock(), listener);
+    const session = new TerminalSession(channel, 'e', BUFFER, new ManualClock(), listener, new InlineScreens(new ManualClock()));
     let here = false;
     void session.restored.then(() => (here = true));
     hand(Buffer.from('bef'));
@@ -459,7 +466,7 @@ describe('a session', () => {
       kept: 9,
     });
     const listener = { output: () => undefined, typed: () => undefined, ended: () => undefined };
-    const { restored } = new TerminalSession(channel, 'e', BUFFER, clock, listener);
+    const { restored } = new TerminalSession(channel, 'e', BUFFER, clock, listener, new InlineScreens(clock));
     await advance(clock, 10_000);
     await restored;
   });
@@ -469,7 +476,7 @@ describe('a session', () => {
     const phone = new Phone();
     attach(phone, { clientId: 'phone' });
     const type = async (who: Phone, seq: number): Promise<unknown> =>
-      who.attachment && session.input(who.attachment.client, Buffer.from('x'), seq);
+      who.attachment && session.typing.input(who.attachment.client, Buffer.from('x'), seq);
     expect(await type(phone, 1)).toBeNull();
     for (let visitor = 0; visitor < 300; visitor += 1) {
       const other = new Phone();
@@ -480,5 +487,80 @@ describe('a session', () => {
     }
     expect(attach(new Phone(), { clientId: 'visitor-0' })?.inputSeq).toBe(0);
     expect(attach(new Phone(), { clientId: 'phone' })?.inputSeq).toBe(301);
+  });
+
+  describe('a screen', () => {
+    it('comes before the output that it does not cover, and instead of what it covers', async () => {
+      const { terminal, session, attach } = world();
+      const phone = new Phone();
+      attach(phone);
+      terminal.print(Buffer.from('seen '));
+      phone.messages.length = 0;
+      const painted = phone.attachment ? session.paint(phone.attachment.client) : null;
+      terminal.print(Buffer.from('behind'));
+      expect(phone.messages).toEqual([]);
+      await painted;
+      expect(phone.messages).toMatchObject([
+        { type: 'screen', seq: 5, cols: 80, rows: 24 },
+        { type: 'output', data: 'behind', seq: 11 },
+      ]);
+      expect(phone.of('screen')[0]?.data).toContain('seen');
+    });
+
+    it('takes a client that is behind to where it stands', async () => {
+      const { clock, terminal, session, attach } = world();
+      const slow = new Phone();
+      attach(new Phone(), { clientId: 'controller' });
+      attach(slow, { view: true });
+      slow.reads = false;
+      for (let turn = 0; turn < 100; turn += 1) {
+        terminal.print(Buffer.from('x'.repeat(1_000)));
+        await advance(clock, 20);
+      }
+      const sent = slow.messages.length;
+      expect(slow.text.length).toBeLessThan(100_000);
+      if (slow.attachment) await session.paint(slow.attachment.client);
+      expect(slow.messages.slice(sent)).toMatchObject([{ type: 'screen', seq: 100_000 }]);
+      slow.reads = true;
+      slow.take();
+      terminal.print(Buffer.from('on'));
+      expect(slow.messages.slice(sent + 1)).toMatchObject([{ type: 'output', data: 'on', seq: 100_002 }]);
+    });
+
+    it('leaves out a character that is not complete, which follows as a whole', async () => {
+      const { terminal, session, attach } = world();
+      const phone = new Phone();
+      attach(phone);
+      terminal.print(Buffer.from('漢字').subarray(0, 4));
+      if (phone.attachment) await session.paint(phone.attachment.client);
+      expect(phone.of('screen')[0]).toMatchObject({ seq: 3 });
+      terminal.print(Buffer.from('字').subarray(1));
+      expect(phone.messages.at(-1)).toMatchObject({ type: 'output', data: '字', seq: 6 });
+    });
+
+    it('of a shell that has ended comes before its end', async () => {
+      const { terminal, session, attach } = world();
+      const phone = new Phone();
+      attach(phone);
+      terminal.print(Buffer.from('last words'));
+      const painted = phone.attachment ? session.paint(phone.attachment.client) : null;
+      terminal.end({ code: 3, signal: null, reason: 'exited' });
+      await settle();
+      await painted;
+      expect(phone.messages.slice(-2)).toMatchObject([{ type: 'screen' }, { type: 'exit', code: 3 }]);
+      expect(phone.closed).toBe(1000);
+      expect((await session.picture('text')).data).toMatch(/^last words\n/);
+    });
+
+    it('that cannot be had lets the output go on', async () => {
+      const { terminal, session, attach, screens } = world();
+      const phone = new Phone();
+      attach(phone);
+      screens.paint = () => Promise.reject(new Error('no'));
+      const painted = phone.attachment ? session.paint(phone.attachment.client) : null;
+      terminal.print(Buffer.from('on'));
+      await expect(painted).rejects.toThrow('no');
+      expect(phone.text).toBe('on');
+    });
   });
 });

@@ -1,7 +1,9 @@
 import { type Clock, RingBuffer } from '@devpocket/kernel';
-import { RuntimeError, type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
-import { InputMarks } from './input-marks';
+import { type TerminalChannel, type TerminalExit } from '@devpocket/runtime';
 import { OutputPace, type PacedShell } from './output-pace';
+import { type ScreenFormat, type ScreenKeeper } from './screen.messages';
+import { SessionInput } from './session-input';
+import { type ScreenAt, SessionScreen } from './session-screen';
 import { SharedSize } from './shared-size';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
@@ -49,7 +51,9 @@ export class TerminalSession {
   private readonly ring: RingBuffer;
   private readonly clients = new Set<AttachedClient>();
   private controller: AttachedClient | null = null;
-  private readonly marks: InputMarks;
+  /** What its clients type. */
+  readonly typing: SessionInput;
+  private readonly screen: SessionScreen;
   private readonly size: SharedSize;
   private readonly pace: OutputPace;
   private released = false;
@@ -66,17 +70,29 @@ export class TerminalSession {
     private readonly bufferBytes: number,
     private readonly clock: Clock,
     private readonly listener: SessionListener,
+    screens: ScreenKeeper,
   ) {
     this.createdAt = channel.createdAt;
     const { cols, rows } = channel;
     this.size = new SharedSize(
       clock,
       { cols, rows },
-      (size) => channel.resize(size).catch(() => undefined), // it has ended: its exit tells
+      async (size) => {
+        await channel.resize(size).catch(() => undefined); // it has ended: its exit tells
+        this.screen.resized(size);
+      },
       () => this.tell(this.sizeMessage()),
     );
     this.ring = new RingBuffer(bufferBytes, channel.start);
-    this.marks = new InputMarks(channel.inputMarks);
+    this.screen = new SessionScreen(`${environmentId}/${channel.sessionId}`, this.ring, { cols, rows }, screens, clock);
+    this.typing = new SessionInput(
+      channel,
+      () => this.screen.current(),
+      () => {
+        this.typedAt = clock.now();
+        listener.typed();
+      },
+    );
     const history = channel.start + channel.kept;
     this.pace = new OutputPace(clock, this.pacedShell(), history);
     const restored = new Promise<void>((resolve) => {
@@ -166,7 +182,7 @@ export class TerminalSession {
     const { cols, rows } = this.size.current;
     if (this.controller === client) this.size.set({ cols: request.cols ?? cols, rows: request.rows ?? rows });
     const gap = after === null ? 0 : seq - after;
-    return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.marks.get(clientId).taken };
+    return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.typing.taken(clientId) };
   }
 
   /** The output begins; a shell that has ended says so behind its tail. The others hear whose size counts now. */
@@ -189,41 +205,21 @@ export class TerminalSession {
     this.pace.review();
   }
 
-  /**
-   * Types, in order. Bytes that were taken before are dropped.
-   * @param seq the client's count of its input, this included; null for input that is not counted
-   * @param span how much of the count this is, if not its bytes: a key is one, whole or not at all
-   * @returns what to answer: null once the PTY took it, or an error
-   */
-  async input(
-    client: AttachedClient,
-    bytes: Buffer,
-    seq: number | null,
-    span?: number,
-  ): Promise<{ readonly code: string; readonly message: string; readonly expected?: number } | null> {
-    if (client.view) return { code: 'read_only', message: 'This client only views' };
-    let fresh = bytes;
-    let mark: ReturnType<InputMarks['touch']> | null = null;
-    if (seq !== null) {
-      const begins = seq - (span ?? bytes.length);
-      const { accepted } = this.marks.get(client.clientId);
-      if (begins > accepted)
-        return { code: 'input_gap', message: `Input up to ${accepted} was taken; send on from there`, expected: accepted };
-      mark = this.marks.touch(client.clientId);
-      const old = span === undefined ? accepted - begins : 0;
-      fresh = seq <= accepted ? Buffer.alloc(0) : bytes.subarray(old);
-      mark.accepted = Math.max(mark.accepted, seq);
-    }
-    this.typedAt = this.clock.now();
-    this.listener.typed();
+  /** Paints a client's terminal anew: its output goes on behind the painting. @throws Error when the screen cannot be had */
+  async paint(client: AttachedClient): Promise<void> {
+    client.beginPainting();
     try {
-      await this.channel.write(fresh, seq === null ? undefined : { clientId: client.clientId, seq, span });
-    } catch (error) {
-      if (error instanceof RuntimeError) return { code: 'input_lost', message: 'The shell has ended' };
-      throw error;
+      const { seq, ...painting } = await this.screen.paint('ansi');
+      client.send({ type: 'screen', seq, ...painting });
+      client.goOn(seq);
+    } finally {
+      client.endPainting();
     }
-    if (mark && seq !== null) mark.taken = Math.max(mark.taken, seq);
-    return null;
+  }
+
+  /** The screen as it stands. @throws Error when it cannot be had */
+  picture(format: ScreenFormat): Promise<ScreenAt> {
+    return this.screen.paint(format);
   }
 
   resize(client: AttachedClient, cols: number, rows: number): void {
@@ -258,6 +254,12 @@ export class TerminalSession {
     for (const client of this.clients) client.gone();
     this.clients.clear();
     this.channel.detach();
+    this.forget();
+  }
+
+  /** Nobody finds it any more. */
+  forget(): void {
+    this.screen.forget();
   }
 
   private pacedShell(): PacedShell {
@@ -284,6 +286,7 @@ export class TerminalSession {
 
   /** @param history position up to which output is no news */
   private output(chunk: Buffer, history: number): void {
+    this.screen.makeRoom(chunk.length);
     this.ring.append(chunk);
     const news = Math.min(chunk.length, this.ring.end - history);
     if (news > 0) {

@@ -7,6 +7,9 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import { randomBytes } from 'node:crypto';
 import { Counter, Gauge } from 'prom-client';
 import { SESSION_ID } from './query.protocol';
+import { type ScreenFormat } from './screen.messages';
+import { ScreenThread } from './screen-thread';
+import { type ScreenAt } from './session-screen';
 import { TerminalSession } from './terminal-session';
 
 /** How long an ended session keeps its tail and exit. */
@@ -35,6 +38,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   private readonly turns = new Map<string, Promise<unknown>>();
   private readonly outputBytes: Counter;
   private readonly loop: Loop;
+  private readonly screens: ScreenThread;
   private unsubscribe: () => void = () => undefined;
 
   constructor(
@@ -47,6 +51,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     health: HealthRegistry,
   ) {
     const { sessions } = this;
+    this.screens = new ScreenThread(clock);
     new Gauge({
       name: 'devpocket_terminal_sessions',
       help: 'Shells that are open',
@@ -89,6 +94,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     this.unsubscribe();
     await this.loop.stop();
     for (const session of this.sessions.values()) session.leave();
+    await this.screens.stop();
   }
 
   /** @throws DomainError `environment_not_running | session_limit | unavailable` */
@@ -128,6 +134,16 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     }));
   }
 
+  /** The screen as it stands, also of a shell that has ended. @throws DomainError `not_found | unavailable` */
+  async screen(environment: LocatedEnvironment, sessionId: string, format: ScreenFormat): Promise<ScreenAt> {
+    const session = await this.find(environment, sessionId);
+    try {
+      return await session.picture(format);
+    } catch (cause) {
+      throw new DomainError('unavailable', 'unavailable', 'The screen cannot be had now; try again', { cause, retryAfter: 1 });
+    }
+  }
+
   /** Ends the shell, or forgets one that has ended. @throws DomainError `not_found` */
   async remove(environment: LocatedEnvironment, sessionId: string): Promise<void> {
     const session = await this.find(environment, sessionId);
@@ -137,7 +153,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   private async close(session: TerminalSession): Promise<void> {
     if (session.alive) await session.kill();
     const key = keyOf(session.environmentId, session.id);
-    this.sessions.delete(key);
+    this.drop(key);
     this.removed.set(key, this.clock.millis());
   }
 
@@ -192,11 +208,9 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     channel: ConstructorParameters<typeof TerminalSession>[0],
   ): Promise<TerminalSession> {
     const touch = (): void => this.activity.touch(environment.id);
-    const session = new TerminalSession(channel, environment.id, this.settings.bufferBytes, this.clock, {
-      output: (bytes) => this.outputBytes.inc(bytes),
-      typed: touch,
-      ended: () => undefined,
-    });
+    const listener = { output: (bytes: number) => this.outputBytes.inc(bytes), typed: touch, ended: () => undefined };
+    const { bufferBytes } = this.settings;
+    const session = new TerminalSession(channel, environment.id, bufferBytes, this.clock, listener, this.screens);
     await session.restored;
     this.sessions.set(keyOf(environment.id, session.id), session);
     return session;
@@ -207,7 +221,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     const now = this.clock.millis();
     for (const [key, at] of this.removed) if (at < now - 2 * REMEMBER_MS) this.removed.delete(key);
     for (const [key, { endedAt, attached }] of this.sessions)
-      if (endedAt && endedAt.getTime() < now - REMEMBER_MS && attached === 0) this.sessions.delete(key);
+      if (endedAt && endedAt.getTime() < now - REMEMBER_MS && attached === 0) this.drop(key);
     // At once: one environment may take its time to answer.
     await Promise.all([...this.sessions.values()].map((session) => this.note(session, now)));
   }
@@ -220,7 +234,12 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   }
 
   private forgetAll(environmentId: string): void {
-    for (const session of this.of(environmentId)) this.sessions.delete(keyOf(environmentId, session.id));
+    for (const session of this.of(environmentId)) this.drop(keyOf(environmentId, session.id));
+  }
+
+  private drop(key: string): void {
+    this.sessions.get(key)?.forget();
+    this.sessions.delete(key);
   }
 
   private async ask<T>(call: (driver: RuntimeDriver) => Promise<T>, environment: LocatedEnvironment): Promise<T> {

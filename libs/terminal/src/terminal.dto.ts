@@ -1,5 +1,8 @@
 import { type TerminalExitReason } from '@devpocket/runtime';
 import { ApiProperty } from '@nestjs/swagger';
+import { IsIn, IsOptional } from 'class-validator';
+import { type ScreenFormat } from './screen.messages';
+import { type ScreenAt } from './session-screen';
 import { type SessionView } from './terminal-sessions.service';
 
 export class TerminalExitDto {
@@ -38,4 +41,35 @@ export function toTerminalDto({ sessionId, createdAt, attached, cols, rows, last
     last_output_at: lastOutputAt?.toISOString() ?? null,
     exit: exit && { code: exit.code, signal: exit.signal, reason: exit.reason },
   };
+}
+
+const FORMATS = ['text', 'ansi'] as const;
+
+export class ScreenQuery {
+  @ApiProperty({ enum: FORMATS, required: false, default: 'text' })
+  @IsOptional()
+  @IsIn(FORMATS, { context: { code: 'invalid_format' } })
+  format: ScreenFormat = 'text';
+}
+
+export class ScreenDto {
+  @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{24}$' })
+  session_id!: string;
+  @ApiProperty({ type: 'integer', description: 'Position in the output behind which the screen stands so' })
+  seq!: number;
+  @ApiProperty({ type: 'integer' })
+  cols!: number;
+  @ApiProperty({ type: 'integer' })
+  rows!: number;
+  @ApiProperty({ enum: FORMATS })
+  format!: ScreenFormat;
+  @ApiProperty({
+    type: 'string',
+    description: 'text: the rows, separated by line feeds; ansi: escape sequences that paint the screen, modes included',
+  })
+  data!: string;
+}
+
+export function toScreenDto(sessionId: string, format: ScreenFormat, { seq, cols, rows, data }: ScreenAt): ScreenDto {
+  return { session_id: sessionId, seq, cols, rows, format, data };
 }

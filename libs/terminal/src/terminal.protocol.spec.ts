@@ -20,7 +20,22 @@ describe('a text frame', () => {
     ['{"type":"ping","id":7}', { type: 'ping', id: 7 }],
     ['{"type":"ack","seq":-1}', { type: 'refused', code: 'bad_message' }],
     ['{"type":"control","action":"grab"}', { type: 'refused', code: 'bad_message' }],
-    ['{"type":"paste","id":"1","data":"x"}', { type: 'refused', code: 'unknown_type' }],
+    ['{"type":"screen"}', { type: 'screen' }],
+    ['{"type":"key","key":"ArrowUp"}', { type: 'key', seq: null, press: { key: 'ArrowUp', ctrl: false, keypad: false } }],
+    [
+      '{"type":"key","key":"7","ctrl":true,"alt":true,"shift":true,"meta":true,"location":3,"seq":9}',
+      { type: 'key', seq: 9, press: { key: '7', ctrl: true, alt: true, shift: true, meta: true, keypad: true } },
+    ],
+    ['{"type":"key"}', { type: 'refused', code: 'bad_message' }],
+    ['{"type":"key","key":"a","ctrl":"yes"}', { type: 'refused', code: 'bad_message' }],
+    ['{"type":"key","key":"a","seq":0}', { type: 'refused', code: 'bad_message' }],
+    ['{"type":"paste","id":"1","data":"x"}', { type: 'paste', id: '1', text: 'x' }],
+    ['{"type":"paste","id":7,"data":""}', { type: 'paste', id: 7, text: '' }],
+    ['{"type":"paste","data":"x"}', { type: 'refused', code: 'bad_message' }],
+    ['{"type":"paste","id":"1"}', { type: 'refused', code: 'bad_message' }],
+    [`{"type":"paste","id":"1","data":"${'é'.repeat(524_289)}"}`, { type: 'refused', code: 'input_too_large' }],
+    ['{"type":"paste_cancel","id":"1"}', { type: 'paste_cancel', id: '1' }],
+    ['{"type":"paste_cancel","id":""}', { type: 'refused', code: 'bad_message' }],
     ['{"type":"dance"}', { type: 'refused', code: 'unknown_type' }],
   ])('%s is read', (text, message) => {
     expect(readText(text)).toMatchObject(message);

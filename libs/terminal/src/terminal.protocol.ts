@@ -1,5 +1,7 @@
 /** The terminal's messages (contract §6): reading what clients send, without trusting any of it. */
 
+import { type KeyPress } from './key-encoder';
+
 export const MOST_INPUT_BYTES = 1_048_576;
 const MOST_ID_LENGTH = 128;
 
@@ -10,12 +12,13 @@ export type ClientMessage =
   | { readonly type: 'ack'; readonly seq: number }
   | { readonly type: 'control'; readonly action: 'take' | 'release' }
   | { readonly type: 'auth'; readonly token: string }
+  | { readonly type: 'key'; readonly press: KeyPress; readonly seq: number | null }
+  | { readonly type: 'paste'; readonly id: PasteId; readonly text: string }
+  | { readonly type: 'paste_cancel'; readonly id: PasteId }
+  | { readonly type: 'screen' }
   | { readonly type: 'refused'; readonly code: string; readonly message: string };
 
 export const refused = (code: string, message: string): ClientMessage => ({ type: 'refused', code, message });
-
-/** Known to the contract and not offered by this version: refused by name rather than taken for a mistake. */
-const NOT_YET = new Set(['key', 'paste', 'paste_cancel', 'screen']);
 
 /** A text frame. What is no JSON object is raw input. */
 export function readText(text: string): ClientMessage {
@@ -49,11 +52,16 @@ export function readObject(value: Readonly<Record<string, unknown>>): ClientMess
       return typeof value.token === 'string'
         ? { type: 'auth', token: value.token }
         : refused('bad_message', 'auth needs a token');
+    case 'key':
+      return keyMessage(value);
+    case 'paste':
+      return pasteMessage(value);
+    case 'paste_cancel':
+      return isPasteId(value.id) ? { type: 'paste_cancel', id: value.id } : BAD_PASTE_ID;
+    case 'screen':
+      return { type: 'screen' };
     default:
-      return refused(
-        'unknown_type',
-        NOT_YET.has(type) ? `This server does not offer ${type} yet` : 'This type of message is not known',
-      );
+      return refused('unknown_type', 'This type of message is not known');
   }
 }
 
@@ -63,6 +71,44 @@ export function inputMessage(bytes: Buffer, seq: number | null): ClientMessage {
     return refused('input_too_large', `At most ${MOST_INPUT_BYTES} bytes of input a message; this one has ${bytes.length}`);
   if (seq !== null && seq < bytes.length) return refused('bad_message', 'seq counts the bytes of this message too');
   return { type: 'input', bytes, seq };
+}
+
+/** DOM `KeyboardEvent.location` of the numeric keypad. */
+const KEYPAD_LOCATION = 3;
+
+function keyMessage({ key, seq, location, ...held }: Readonly<Record<string, unknown>>): ClientMessage {
+  if (typeof key !== 'string' || key.length > MOST_ID_LENGTH)
+    return refused('bad_message', 'key must be a name of a key, or a character');
+  const count = seq ?? null;
+  if (count !== null && (!isCount(count) || count < 1))
+    return refused('bad_message', 'seq must be a whole number, this key included');
+  const { ctrl, alt, shift, meta } = held;
+  if (![ctrl, alt, shift, meta].every((one) => one === undefined || typeof one === 'boolean'))
+    return refused('bad_message', 'ctrl, alt, shift and meta must be true or false');
+  const press: KeyPress = {
+    key,
+    ctrl: ctrl === true,
+    alt: alt === true,
+    shift: shift === true,
+    meta: meta === true,
+    keypad: location === KEYPAD_LOCATION,
+  };
+  return { type: 'key', press, seq: count };
+}
+
+const BAD_PASTE_ID = refused('bad_message', `id must be a number, or a string of 1–${MOST_ID_LENGTH} characters`);
+
+function pasteMessage({ id, data }: Readonly<Record<string, unknown>>): ClientMessage {
+  if (!isPasteId(id)) return BAD_PASTE_ID;
+  if (typeof data !== 'string') return refused('bad_message', 'paste needs data, a string');
+  const bytes = Buffer.byteLength(data);
+  if (bytes > MOST_INPUT_BYTES)
+    return refused('input_too_large', `At most ${MOST_INPUT_BYTES} bytes of input a message; this one has ${bytes}`);
+  return { type: 'paste', id, text: data };
+}
+
+function isPasteId(value: unknown): value is PasteId {
+  return Number.isSafeInteger(value) || (isShort(value) && value !== '');
 }
 
 /** Null for what is no JSON object. */
@@ -75,6 +121,8 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> | n
     return null;
   }
 }
+
+export type PasteId = string | number;
 
 export type PingId = string | number | null;
 

@@ -4,7 +4,7 @@ import { IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
 import { type Page, pageOf } from '@devpocket/kernel';
 import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { TerminalDto, toTerminalDto } from './terminal.dto';
+import { ScreenDto, ScreenQuery, TerminalDto, toScreenDto, toTerminalDto } from './terminal.dto';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 @ApiTags('terminals')
@@ -30,6 +30,22 @@ export class TerminalsController {
     const sessions = await this.sessions.list(await this.environments.locate(principal, id));
     const cursorOf = ({ createdAt, sessionId }: (typeof sessions)[number]) => ({ time: createdAt.getTime(), id: sessionId });
     return mapPage(pageOf(sessions, request, cursorOf), toTerminalDto);
+  }
+
+  @Get(':sessionId/screen')
+  @ApiOperation({ operationId: 'getTerminalScreen', summary: 'The screen of a shell as it stands' })
+  @ApiParam({ name: 'id', type: 'string' })
+  @ApiParam({ name: 'sessionId', type: 'string' })
+  @ApiOkResponse({ type: ScreenDto })
+  @ApiProblems({ 422: ['validation_error'] })
+  async screen(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', new IdPipe('Environment')) id: string,
+    @Param('sessionId', new IdPipe('Session')) sessionId: string,
+    @Query() { format }: ScreenQuery,
+  ): Promise<ScreenDto> {
+    const environment = await this.environments.locate(principal, id);
+    return toScreenDto(sessionId, format, await this.sessions.screen(environment, sessionId, format));
   }
 
   @Delete(':sessionId')
