@@ -784,6 +784,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/environments/{id}/terminals/{sessionId}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The screen of a shell as it stands */
+        get: operations["getTerminalScreen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/environments/{id}/terminals/{sessionId}": {
         parameters: {
             query?: never;
@@ -1589,6 +1606,17 @@ export interface components {
             memory?: string;
             /** @example 5Gi */
             storage?: string;
+        };
+        Screen: {
+            session_id: string;
+            /** @description Position in the output behind which the screen stands so */
+            seq: number;
+            cols: number;
+            rows: number;
+            /** @enum {string} */
+            format: "text" | "ansi";
+            /** @description text: the rows, separated by line feeds; ansi: escape sequences that paint the screen, modes included */
+            data: string;
         };
         ServiceLimits: {
             /** @description Bytes */
@@ -6055,6 +6083,52 @@ export interface operations {
                      *     ]
                      */
                     "application/json": components["schemas"]["Terminal"][];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["ScopeMissing403"];
+            404: components["responses"]["NotFound404"];
+            422: components["responses"]["ValidationError422"];
+            429: components["responses"]["RateLimited429"];
+            500: components["responses"]["Internal500"];
+            503: components["responses"]["Unavailable503"];
+        };
+    };
+    getTerminalScreen: {
+        parameters: {
+            query?: {
+                format?: "text" | "ansi";
+            };
+            header?: never;
+            path: {
+                id: string;
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "session_id": "66b1f0a2c3d4e5f601234567",
+                     *       "seq": 1,
+                     *       "cols": 1,
+                     *       "rows": 1,
+                     *       "format": "text",
+                     *       "data": "text"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Screen"];
                 };
             };
             401: components["responses"]["Unauthenticated"];

@@ -17,7 +17,11 @@ export function troubleOf(error: unknown): Trouble | null {
   const { status, message } = error;
   // An image or a container that was there a moment ago.
   if (/no such (image|container)|image not known/i.test(message)) return null;
-  if (/available.{0,60} (address|subnet|network)|address pool|subnet.{0,60}(exhaust|free)|no free.{0,60}(subnet|network)/i.test(message))
+  if (
+    /available.{0,60} (address|subnet|network)|address pool|subnet.{0,60}(exhaust|free)|no free.{0,60}(subnet|network)/i.test(
+      message,
+    )
+  )
     return {
       reason: 'unschedulable',
       message: `The engine has no addresses for another network (see default-address-pools of its configuration): ${message}`,

@@ -1,6 +1,6 @@
 import { CurrentPrincipal, NeedsScope, type Principal } from '@devpocket/access';
 import { EnvironmentsService } from '@devpocket/environments';
-import { IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
+import { ApiProblems, IdPipe, mapPage, Paged, PageQuery } from '@devpocket/http';
 import { type Page, pageOf } from '@devpocket/kernel';
 import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';

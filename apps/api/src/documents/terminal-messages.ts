@@ -56,6 +56,7 @@ export const FROM_TERMINAL_CLIENT: Messages = {
       'alt?': FLAG,
       'shift?': FLAG,
       'meta?': FLAG,
+      'location?': { type: 'integer', minimum: 0, maximum: 3, description: 'As in DOM; 3 is the keypad' },
       'seq?': position('As of `input`'),
     },
     example: { key: 'ArrowUp', shift: true },
@@ -78,7 +79,8 @@ const CODES = [
   'input_gap',
   'input_lost',
   'read_only',
-  'paste_too_large',
+  'bad_key',
+  'screen_unavailable',
   'bad_after',
   'replaced',
   'environment_not_running',
@@ -161,7 +163,7 @@ export const FROM_TERMINAL_SERVER: Messages = {
   input_ack: { summary: 'Input up to `seq` was taken', members: { seq: position('Of input') }, example: { seq: 3 } },
   paste_done: {
     summary: 'The terminal took the paste',
-    members: { id: PASTE_ID, bytes: NUMBER },
+    members: { id: PASTE_ID, bytes: NUMBER, 'cancelled?': { const: true, description: 'Only so much was pasted' } },
     example: { id: 'p1', bytes: 10 },
   },
   screen: {
