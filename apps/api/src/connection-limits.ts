@@ -25,6 +25,12 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   connections: 10_000,
 };
 
+/** From now on whoever has its answer is let go: a connection that waits for another request would hold up the stop. */
+export function endConnections(server: Server): void {
+  server.keepAliveTimeout = 1;
+  server.closeIdleConnections();
+}
+
 /** Bounds what a client can hold by doing nothing. Before `listen`: then Node takes the time of its checks. */
 export function limitConnections(server: Server, limits: ConnectionLimits): void {
   server.headersTimeout = limits.headersMs;

@@ -13,7 +13,7 @@ import { createServer, type Server } from 'node:http';
 import { type Connection } from 'mongoose';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
-import { CONNECTION_LIMITS, limitConnections } from './connection-limits';
+import { CONNECTION_LIMITS, endConnections, limitConnections } from './connection-limits';
 import { closeHttpEdge, dressHttpEdge } from './http-edge';
 import { isLoopback } from './origins';
 import { DevPocketWsAdapter } from './ws-adapter';
@@ -71,6 +71,7 @@ export async function startServer(settings: Settings, made: Runtimes, limits = C
         app.get(HealthRegistry).stop();
         sockets.restarting();
         metrics?.close();
+        endConnections(app.getHttpServer());
         await withinGrace(closeWith(app, signal), settings.http.shutdownGraceSeconds);
       },
     };

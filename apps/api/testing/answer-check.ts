@@ -79,7 +79,8 @@ export class AnswerCheck {
     const told = (header('content-type') ?? '').split(';')[0] ?? '';
     if (method === 'HEAD') return faults;
     if (type === undefined) {
-      if (body !== null) faults.push(`it has a body: ${JSON.stringify(body)}`);
+      // A redirect's short note is for clients that do not follow it (RFC 9110 §15.4.3).
+      if (body !== null && !(status >= 300 && status < 400)) faults.push(`it has a body: ${JSON.stringify(body)}`);
     } else if (told !== type) {
       faults.push(`its type is ${told}, and not ${type}`);
     } else if (isObject(media) && type.endsWith('json')) {

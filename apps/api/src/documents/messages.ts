@@ -42,6 +42,11 @@ export function errorMessage(codes: readonly string[], members: Readonly<Record<
       code: oneOf(...codes),
       message: { ...TEXT, description: 'For people' },
       'retry_after_ms?': { ...NUMBER, description: 'When to come back' },
+      'errors?': {
+        type: 'array',
+        items: { type: 'object', required: ['field', 'code', 'message'], properties: { field: TEXT, code: TEXT, message: TEXT } },
+        description: 'The options of the address that are wrong (`validation_error`)',
+      },
       'scope?': { ...TEXT, description: 'The scope that the API key lacks (`scope_missing`)' },
       ...members,
     },
