@@ -32,7 +32,7 @@ function devpocket(args: readonly string[], env: Readonly<Record<string, string>
 describe('the first minute', () => {
   const api = new TestApi(localDrivers);
   const home = mkdtempSync(join(tmpdir(), 'devpocket-home-'));
-  const env = { HOME: home, DATA_DIR: join(home, 'data') };
+  const env = { HOME: home, DATA_DIR: join(home, 'data'), RUNTIME: 'local' };
   beforeAll(() => api.start());
   afterAll(async () => {
     await api.close();
