@@ -38,9 +38,13 @@ export class StorageMeter {
   /**
    * The last count, null before the first; begins another where one is due.
    * @param count what `COUNT_COMMAND` prints
-   * @param onCount is told of each count, in bytes
+   * @param onCount is told of each count and of the one before it, in bytes
    */
-  read(environmentId: string, count: () => Promise<string>, onCount: (bytes: number) => void = () => undefined): number | null {
+  read(
+    environmentId: string,
+    count: () => Promise<string>,
+    onCount: (bytes: number, before: number | null) => void = () => undefined,
+  ): number | null {
     const measure = this.measures.get(environmentId) ?? { bytes: null, at: -Infinity, stale: true };
     this.measures.set(environmentId, measure);
     const now = this.clock.millis();
@@ -53,12 +57,17 @@ export class StorageMeter {
     return measure.bytes;
   }
 
-  private async count(measure: Measure, count: () => Promise<string>, onCount: (bytes: number) => void): Promise<void> {
+  private async count(
+    measure: Measure,
+    count: () => Promise<string>,
+    onCount: (bytes: number, before: number | null) => void,
+  ): Promise<void> {
     try {
       const kibibytes = Number(/^(\d+)/.exec(await count())?.[1] ?? NaN);
       if (!Number.isFinite(kibibytes)) return;
+      const before = measure.bytes;
       measure.bytes = kibibytes * 1024;
-      onCount(measure.bytes);
+      onCount(measure.bytes, before);
     } catch {
       // The container is going, or has no `du`: what was counted before stands.
     }

@@ -6,7 +6,7 @@ const ROOM_MS = 600_000;
 const BEYOND = 1.1;
 
 export interface Filling {
-  /** What the volume holds and may hold, in bytes, and what it held when it was first counted in this incarnation. */
+  /** What the volume holds and may hold, in bytes, and what it held when this incarnation began, as far as that is known. */
   readonly bytes: number;
   readonly limit: number;
   readonly first: number;

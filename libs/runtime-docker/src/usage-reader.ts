@@ -3,7 +3,7 @@ import { type Place, type Usage } from '@devpocket/runtime';
 import { type ContainerSummary } from './engine-objects';
 import { type EngineSession } from './engine-session';
 import { execute } from './exec-stream';
-import { heldOf, STORAGE } from './names';
+import { heldOf, incarnationOf, STORAGE } from './names';
 import { isAlive, mainsOf, type Trouble } from './sight';
 import { overfull } from './storage.policy';
 
@@ -74,7 +74,7 @@ export class UsageReader {
     const storageBytes = this.session.storage.read(
       environmentId,
       async () => (await execute(this.session.engine, one.Id, COUNT_COMMAND, LONGEST_COUNT_MS)).stdout,
-      (bytes) => void this.counted(one, bytes),
+      (bytes, before) => void this.counted(one, bytes, before).catch(() => undefined), // counted again in a minute
     );
     const { memoryBytes, networkRx, networkTx } = reading;
     return { cpuMillis, memoryBytes, storageBytes, networkRx, networkTx };
@@ -104,10 +104,10 @@ export class UsageReader {
     return { cpuNanos: 0, atMs: Date.parse(State.StartedAt) };
   }
 
-  private async counted(one: ContainerSummary, bytes: number): Promise<void> {
+  private async counted(one: ContainerSummary, bytes: number, before: number | null): Promise<void> {
     const limit = Number(one.Labels?.[STORAGE] ?? Infinity);
     const now = this.session.clock.millis();
-    const first = this.firstCounts.get(one.Id) ?? { bytes, at: now };
+    const first = this.firstCounts.get(one.Id) ?? { bytes: before ?? (incarnationOf(one) === 1 ? 0 : bytes), at: now };
     this.firstCounts.set(one.Id, first);
     const trouble = overfull({ bytes, limit, first: first.bytes, ageMs: now - first.at });
     if (trouble) await this.end(one, trouble);

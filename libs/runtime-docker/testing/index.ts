@@ -1,1 +1,3 @@
+export { type EngineCall, EngineProxy, type Fate } from './engine-proxy';
 export { reach, TEST_IMAGE, testEngine, TestEngine } from './test-engine';
+export { TestRegistry } from './test-registry';
