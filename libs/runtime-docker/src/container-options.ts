@@ -106,7 +106,6 @@ function common(spec: EnvironmentSpec): object {
     WorkingDir: WORKSPACE_PATH,
     Env: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
     Cmd: [],
-    Healthcheck: { Test: ['NONE'] },
     StopSignal: 'SIGTERM',
     AttachStdin: false,
     AttachStdout: false,

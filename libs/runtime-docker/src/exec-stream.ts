@@ -41,10 +41,13 @@ export class ExecStream implements HolderStream {
     });
   }
 
-  /** @throws RuntimeError `gone` where the container does not run */
-  static async open(engine: Engine, container: string, command: readonly string[]): Promise<ExecStream> {
+  /**
+   * @param stdin does it take input? What waits for some must know that none comes.
+   * @throws RuntimeError `gone` where the container does not run
+   */
+  static async open(engine: Engine, container: string, command: readonly string[], stdin = true): Promise<ExecStream> {
     try {
-      const body = { AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: false, Cmd: command };
+      const body = { AttachStdin: stdin, AttachStdout: true, AttachStderr: true, Tty: false, Cmd: command };
       const { Id } = await engine.post<{ readonly Id: string }>(`/containers/${container}/exec`, { body });
       return new ExecStream(engine, Id, await engine.hijack(`/exec/${Id}/start`, { Detach: false, Tty: false }));
     } catch (error) {
@@ -71,11 +74,6 @@ export class ExecStream implements HolderStream {
       if (this.over || !this.socket.writable) gone();
       else this.socket.write(bytes, (error) => (error ? gone() : resolve()));
     });
-  }
-
-  /** Ends its input; its output goes on. */
-  endInput(): void {
-    this.socket.end();
   }
 
   /** Lets go of the connection. */
@@ -124,7 +122,7 @@ export async function execute(
   command: readonly string[],
   timeoutMs: number,
 ): Promise<{ readonly code: number; readonly stdout: string }> {
-  const stream = await ExecStream.open(engine, container, command);
+  const stream = await ExecStream.open(engine, container, command, false);
   const timer = setTimeout(() => stream.close(), timeoutMs);
   const said: Buffer[] = [];
   let length = 0;

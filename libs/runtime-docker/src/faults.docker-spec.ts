@@ -202,7 +202,7 @@ describe('an engine that does not answer', () => {
       const shell = await shellIn(driver, engine, 'echo pid-$$-; sleep 2; seq 50000');
       const pid = await shell.hears(/pid-(\d+)-/);
       await proxy.stop();
-      await shell.channel.write(Buffer.from('echo typed-$$-\n'));
+      const typed = shell.channel.write(Buffer.from('echo typed-$$-\n'));
       for (const call of [
         () => driver.look(place),
         () => driver.check(AbortSignal.timeout(5_000)),
@@ -218,6 +218,7 @@ describe('an engine that does not answer', () => {
       const told: string[] = [];
       driver.onChange((id) => told.push(id));
       await proxy.start();
+      await typed;
       await shell.hears(`typed-${pid}-`);
       const numbers = Array.from({ length: 50_000 }, (_, at) => `${at + 1}\r\n`).join('');
       expect(shell.heard().split(numbers)).toHaveLength(2);
