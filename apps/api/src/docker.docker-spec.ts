@@ -78,7 +78,7 @@ describe('environments on a container engine, over HTTP and WebSocket', () => {
   it('show how far their image is, and what is wrong with it', async () => {
     const registry = await TestRegistry.open(engine.engine, TEST_IMAGE, [4 * 2 ** 20, 4 * 2 ** 20]);
     try {
-      registry.manner.bytesPerSecond = 3 * 2 ** 20;
+      registry.manner.bytesPerSecond = 2 ** 19;
       const id = await life.create('fetched', { image: registry.image() });
       const seen: Record<string, unknown>[] = [];
       await eventually(async () => {
@@ -110,8 +110,9 @@ describe('environments on a container engine, over HTTP and WebSocket', () => {
     expect(await life.reach(id, 'error')).toMatchObject({ status_reason: 'runtime_state_lost', retryable: true });
     await life.act(id, 'start', 'running');
     const again = await life.shellOf(id);
-    typeIn(again, 'sed s/^/=/ kept; kill -TERM 1\n');
+    typeIn(again, 'sed s/^/=/ kept\n');
     await hears(again, '=safe\r\n');
+    typeIn(again, 'kill -TERM 1\n');
     expect(await life.reach(id, 'error')).toMatchObject({ status_reason: 'evicted', retryable: true });
     await life.remove(id);
   });
