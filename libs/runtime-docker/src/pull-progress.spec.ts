@@ -20,9 +20,9 @@ describe('a pull', () => {
       return Math.round(progress.share * 100);
     };
     expect(take({ id: '1', status: 'Pulling from library/python' })).toBe(0);
-    expect(take({ id: 'a', status: 'Pulling fs layer' }, { id: 'b', status: 'Already exists' })).toBe(50);
-    expect(take({ id: 'a', status: 'Downloading', progressDetail: { current: 50, total: 100 } })).toBe(70);
-    expect(take({ id: 'a', status: 'Extracting', progressDetail: { current: 50, total: 100 } })).toBe(95);
+    expect(take({ id: 'b', status: 'Already exists' }, { id: 'a', status: 'Pulling fs layer' })).toBe(0);
+    expect(take({ id: 'a', status: 'Downloading', progressDetail: { current: 50, total: 100 } })).toBe(40);
+    expect(take({ id: 'a', status: 'Extracting', progressDetail: { current: 50, total: 100 } })).toBe(90);
     expect(take({ id: 'a', status: 'Pull complete' }, { status: 'Digest: sha256:…' })).toBe(100);
   });
 

@@ -29,7 +29,7 @@ export class PullProgress {
     this.most = Math.max(this.most, sum / this.layers.size);
   }
 
-  /** Null for what is said of no layer. */
+  /** Null for what is said of no layer, and for one that is there already: it is no work, and is told of before those that are. */
   private doneOf(
     status: string,
     { current = 0, total = 0 }: { readonly current?: number; readonly total?: number },
@@ -39,7 +39,7 @@ export class PullProgress {
     if (status.startsWith('Downloading')) return FETCHED * part;
     if (/^(Verifying Checksum|Download complete)/.test(status)) return FETCHED;
     if (status.startsWith('Extracting')) return FETCHED + (1 - FETCHED) * part;
-    if (/^(Pull complete|Already exists)/.test(status)) return 1;
+    if (status.startsWith('Pull complete')) return 1;
     return null;
   }
 }
