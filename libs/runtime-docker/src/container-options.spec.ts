@@ -33,7 +33,6 @@ const COMMON = {
   WorkingDir: '/workspace',
   Env: ['LANG=C.UTF-8', 'A=b=c', 'HOME=/tmp'],
   Cmd: [],
-  Healthcheck: { Test: ['NONE'] },
   StopSignal: 'SIGTERM',
   AttachStdin: false,
   AttachStdout: false,
