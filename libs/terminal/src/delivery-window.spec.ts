@@ -6,6 +6,7 @@ class Way {
   private position = 0;
   private arrived = 0;
   private now = 0;
+  readonly rooms = new Set<number>();
   private answers: { readonly seq: number; readonly at: number }[] = [];
   private probes: number[] = [];
 
@@ -21,6 +22,7 @@ class Way {
         answers.push({ seq: probes.shift() ?? 0, at: this.now + delayMs });
       while (answers[0] && answers[0].at <= this.now) window.heard(answers.shift()?.seq ?? 0, this.now);
       for (let room = window.room(this.position); room > 0; room = window.room(this.position)) {
+        this.rooms.add(room);
         this.position += Math.min(room, 65_536);
         if (!window.isDue(this.position)) continue;
         window.probed(this.position, this.now);
@@ -57,6 +59,17 @@ describe('the window of output that is under way', () => {
     expect(way.flow(8, 300, 90_000).size).toBeLessThan(8 * 700);
     expect(way.flow(10_000, 5, 3_000).size).toBe(262_144);
     expect(way.flow(10_000, 250, 20_000).size).toBe(262_144);
+  });
+
+  it('has room for whole bytes', () => {
+    const way = new Way();
+    for (const [bytesPerMs, delayMs] of [
+      [700, 30],
+      [8, 300],
+      [97, 11],
+    ] as const)
+      way.flow(bytesPerMs, delayMs, 20_000);
+    expect([...way.rooms].filter((room) => !Number.isInteger(room))).toEqual([]);
   });
 
   it('believes no answer to what was not asked for more than its position, and none twice', () => {

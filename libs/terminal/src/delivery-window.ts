@@ -84,7 +84,7 @@ export class DeliveryWindow {
   }
 
   private get step(): number {
-    return Math.max(LEAST_PROBE_BYTES, this.bytes / (this.bytes >= LARGE_BYTES ? PROBES.large : PROBES.small));
+    return Math.max(LEAST_PROBE_BYTES, Math.floor(this.bytes / (this.bytes >= LARGE_BYTES ? PROBES.large : PROBES.small)));
   }
 
   private measured({ seq }: Probe, ms: number, nowMs: number): void {
