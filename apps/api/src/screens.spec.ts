@@ -28,9 +28,8 @@ describe('screen, key and paste', () => {
   }
 
   const get = async (sessionId: string, query = '', token = user.token): Promise<[number, unknown]> => {
-    const url = `${api.url}/api/v1/environments/${id}/terminals/${sessionId}/screen${query}`;
-    const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
-    return [response.status, await response.json()];
+    const { status, body } = await api.call('GET', `/environments/${id}/terminals/${sessionId}/screen${query}`, { token });
+    return [status, body];
   };
 
   it('paints a screen to a client and tells it by HTTP', async () => {

@@ -16,7 +16,7 @@ export function talk(url: string, path: string, protocols: string[] = [], option
   const socket = new WebSocket(`${url.replace('http', 'ws')}${path}`, protocols, options);
   witnessed(socket, path);
   const messages: Record<string, unknown>[] = [];
-  socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
+  socket.on('message', (data: Buffer, isBinary: boolean) => messages.push(isBinary ? readBinary(data) : readText(data)));
   socket.on('error', () => undefined);
   const over = new Promise<number>((resolve) => {
     socket.on('close', resolve);
@@ -26,6 +26,15 @@ export function talk(url: string, path: string, protocols: string[] = [], option
     });
   });
   return { socket, messages, over };
+}
+
+const readText = (data: Buffer): Record<string, unknown> => JSON.parse(data.toString()) as Record<string, unknown>;
+
+/** A frame of the binary subprotocol: control JSON, or output, whose `data` are its bytes. */
+function readBinary(frame: Buffer): Record<string, unknown> {
+  return frame[0] === 2
+    ? readText(frame.subarray(1))
+    : { type: 'output', seq: frame.readUIntBE(1, 6), data: Buffer.from(frame.subarray(7)) };
 }
 
 /** Every message of a socket is judged by the AsyncAPI document. */

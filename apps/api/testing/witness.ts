@@ -33,8 +33,12 @@ export function watchedFetch(document: object): typeof fetch {
     const asked = input instanceof Request ? input : null;
     const sent = asked ? await asked.clone().text() : textOf(init?.body);
     const response = await fetch(input, init);
-    if (response.headers.get('content-type')?.startsWith('text/event-stream')) return response;
     const { pathname, search } = new URL(asked ? asked.url : (input as string | URL));
+    if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      // It has no end; what it says, its own specs look at.
+      record(`${check.find(asked?.method ?? init?.method ?? 'GET', pathname)?.id ?? ''} ${response.status}`);
+      return response;
+    }
     const text = await response.clone().text();
     const { operation, faults: found } = check.judge({
       method: asked?.method ?? init?.method ?? 'GET',
