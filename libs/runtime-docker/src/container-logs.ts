@@ -51,7 +51,9 @@ export class ContainerLogs {
       let left = query.after !== null && !query.follow ? query.lines : Infinity;
       for await (const line of lines) {
         if (left <= 0) break;
+        const restarted = from !== null && line.position.incarnation > last.incarnation;
         last = line.position;
+        if (restarted) yield { type: 'restarted' };
         if (query.since && line.position.time < nanosOf(query.since)) continue;
         left -= 1;
         yield toEntry(line);

@@ -35,6 +35,7 @@ export interface Volume {
 
 export interface Network {
   readonly Id: string;
+  readonly Created: string;
   readonly Name: string;
   readonly Labels: Readonly<Record<string, string>> | null;
 }

@@ -3,7 +3,14 @@ import { type Clock } from '@devpocket/kernel';
 import { type Place, type Sighting } from '@devpocket/runtime';
 import { type Engine } from './engine';
 import { isAbsent, toRuntimeError } from './engine-error';
-import { type Container, type ContainerState, type ContainerSummary, type Version, type Volume } from './engine-objects';
+import {
+  type Container,
+  type ContainerState,
+  type ContainerSummary,
+  type Network,
+  type Version,
+  type Volume,
+} from './engine-objects';
 import { filterOf, incarnationOf, volumeName, wasToldToEnd } from './names';
 import { isAlive, isUnborn, mainsOf, sightOf, type StartSight, type Traces, type Trouble } from './sight';
 import { VolumeState } from './volume-state';
@@ -58,6 +65,16 @@ export class EngineSession {
   containers(environmentId?: string): Promise<readonly ContainerSummary[]> {
     const query = { all: true, filters: filterOf(this.install, environmentId) };
     return this.engine.get<readonly ContainerSummary[]>('/containers/json', { query });
+  }
+
+  /**
+   * Of an environment, oldest first: of two creates at once, the first of which nobody heard the answer of, an engine makes two of one name.
+   * @throws EngineError
+   */
+  async networksOf(environmentId: string, signal?: AbortSignal): Promise<readonly Network[]> {
+    const query = { filters: filterOf(this.install, environmentId) };
+    const found = await this.engine.get<readonly Network[]>('/networks', { query, ...(signal ? { signal } : {}) });
+    return [...found].sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
   }
 
   /** @throws RuntimeError `unreachable` */

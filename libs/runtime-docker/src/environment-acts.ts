@@ -3,7 +3,7 @@ import { EngineError, isAbsent } from './engine-error';
 import { type ContainerSummary } from './engine-objects';
 import { type EngineSession } from './engine-session';
 import { type EnvironmentStarts } from './environment-starts';
-import { endedName, incarnationOf, networkName, stateVolumeName, volumeName, wasToldToEnd } from './names';
+import { endedName, incarnationOf, stateVolumeName, volumeName, wasToldToEnd } from './names';
 import { isAlive, isUnborn, mainsOf, startupOf, type Trouble } from './sight';
 
 /** Beyond the grace, for the engine's answer. */
@@ -107,17 +107,19 @@ export class EnvironmentActs {
   /** With whatever somebody else put into it cut off. A network that is in use again stays. @throws EngineError status 0 */
   private async removeNetwork({ environmentId }: Pick<Place, 'environmentId'>): Promise<void> {
     const { engine } = this.session;
-    const path = `/networks/${networkName(environmentId)}`;
     if (this.starts.of(environmentId)?.failure === null) return;
     if ((await this.session.containersOf({ environmentId })).some(isAlive)) return;
-    try {
-      await engine.delete(path);
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.status === 0) throw error;
-      const { Containers = {} } = await engine.get<{ readonly Containers?: Readonly<Record<string, unknown>> }>(path);
-      for (const Container of Object.keys(Containers ?? {}))
-        await engine.post(`${path}/disconnect`, { body: { Container, Force: true } }).catch(() => undefined); // it has left by itself
-      await engine.delete(path);
+    for (const { Id } of await this.session.networksOf(environmentId)) {
+      const path = `/networks/${Id}`;
+      try {
+        await engine.delete(path);
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.status === 0) throw error;
+        const { Containers = {} } = await engine.get<{ readonly Containers?: Readonly<Record<string, unknown>> }>(path);
+        for (const Container of Object.keys(Containers ?? {}))
+          await engine.post(`${path}/disconnect`, { body: { Container, Force: true } }).catch(() => undefined); // it has left by itself
+        await engine.delete(path);
+      }
     }
   }
 }

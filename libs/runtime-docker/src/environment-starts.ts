@@ -1,11 +1,18 @@
 import { type EnvironmentSpec, type Phase } from '@devpocket/runtime';
 import { type ContainerLogs } from './container-logs';
 import { mainContainer, network, startupContainer, volume } from './container-options';
-import { EngineError, isAbsent } from './engine-error';
-import { type Container, type ContainerState, type ContainerSummary, hasBegun, type Volume } from './engine-objects';
+import { EngineError } from './engine-error';
+import {
+  type Container,
+  type ContainerState,
+  type ContainerSummary,
+  hasBegun,
+  type Network,
+  type Volume,
+} from './engine-objects';
 import { type EngineSession } from './engine-session';
 import { type ImagePulls } from './image-pulls';
-import { incarnationOf, mainName, networkName, startupName, stateVolumeName, volumeName } from './names';
+import { incarnationOf, mainName, startupName, stateVolumeName, volumeName } from './names';
 import { isAlive, isUnborn, mainsOf, startupOf, type StartSight, type Trouble } from './sight';
 import { StartError, troubleOf } from './start-trouble';
 import { lastOf, type LogLine } from '@devpocket/container-runtime';
@@ -182,21 +189,17 @@ export class EnvironmentStarts {
 
   private async makeNetwork(spec: EnvironmentSpec, signal: AbortSignal): Promise<void> {
     const { engine } = this.session;
-    const name = networkName(spec.environmentId);
-    const isThere = (): Promise<boolean> =>
-      engine.get(`/networks/${name}`, { signal }).then(
-        () => true,
-        (error: unknown) => {
-          if (isAbsent(error)) return false;
-          throw error;
-        },
-      );
-    if (await isThere()) return;
-    try {
-      await engine.post('/networks/create', { body: network(spec), signal });
-    } catch (error) {
-      if (!(await isThere())) throw error;
+    const present = (): Promise<readonly Network[]> => this.session.networksOf(spec.environmentId, signal);
+    if ((await present()).length === 0) {
+      try {
+        await engine.post('/networks/create', { body: network(spec), signal });
+      } catch (error) {
+        if ((await present()).length === 0) throw error;
+      }
     }
+    // Neither of two of one name can be named.
+    const [, ...extra] = await present();
+    for (const { Id } of extra) await engine.delete(`/networks/${Id}`, { signal });
   }
 
   /** The container of the startup commands; one that was made for another incarnation and never used is made anew. */

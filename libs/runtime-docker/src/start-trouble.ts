@@ -15,8 +15,8 @@ export function troubleOf(error: unknown): Trouble | null {
   if (error instanceof PullError || error instanceof StartError) return error.trouble;
   if (!(error instanceof EngineError) || error.status === 0) return null;
   const { status, message } = error;
-  // An image or a container that was there a moment ago.
-  if (/no such (image|container)|image not known/i.test(message)) return null;
+  // An image or a container that was there a moment ago; two networks of one name, of which one goes.
+  if (/no such (image|container)|image not known|network .{0,100} is ambiguous/i.test(message)) return null;
   if (
     /available.{0,60} (address|subnet|network)|address pool|subnet.{0,60}(exhaust|free)|no free.{0,60}(subnet|network)/i.test(
       message,

@@ -109,6 +109,10 @@ export class TestEngine {
 
   async clear(): Promise<void> {
     for (const { Id } of await this.containers()) await this.engine.delete(`/containers/${Id}`, { query: { force: true } });
+    // By their ids: two networks of one name are what a fault may leave.
+    const query = { filters: filterOf(this.install) };
+    for (const { Id } of await this.engine.get<readonly Network[]>('/networks', { query }))
+      await this.engine.delete(`/networks/${Id}`);
     for (const object of await this.left()) {
       const [kind, name = ''] = object.split(' ');
       await this.engine.delete(`/${kind ?? ''}s/${name}`);
