@@ -44,6 +44,7 @@ describe('the command line as a process', () => {
       run(['db', 'restore', '--json']),
       run(['user', 'list', '--json'], { ENV_FILE: 'no.env' }),
       run(['try', '--json', '--url', 'http://127.0.0.1:1']),
+      run(['openapi', 'export', '--json']),
     ]);
     const told = runs.map(({ code, out, err }) => {
       expect(out.trimEnd().split('\n')).toHaveLength(1);
@@ -55,6 +56,7 @@ describe('the command line as a process', () => {
       [2, 'bad_input'],
       [2, 'bad_configuration'],
       [5, 'unavailable'],
+      [0, 'ok'],
     ]);
   });
 });

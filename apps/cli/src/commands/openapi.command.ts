@@ -3,20 +3,21 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { type OutputOptions, report, ReportingCommand } from '../output';
 
 /** Built, both apps stand side by side. */
 const PRINTER = join(__dirname, '../../../api/src/documents/print.js');
 const MOST_BYTES = 64 * 1_048_576;
 
-interface ExportFlags {
+interface ExportFlags extends OutputOptions {
   readonly out?: string;
   readonly asyncapi?: string;
-  readonly json?: boolean;
 }
 
 @SubCommand({ name: 'export', description: 'Write the OpenAPI and AsyncAPI documents; needs no database and no settings' })
-export class OpenapiExportCommand extends CommandRunner {
-  async run(_args: string[], { out = 'openapi.json', asyncapi, json }: ExportFlags): Promise<void> {
+export class OpenapiExportCommand extends ReportingCommand {
+  async run(_args: string[], options: ExportFlags): Promise<void> {
+    const { out = 'openapi.json', asyncapi } = options;
     const { stdout } = await promisify(execFile)(process.execPath, [PRINTER], { maxBuffer: MOST_BYTES });
     const documents = JSON.parse(stdout) as { openapi: string; asyncapi: string };
     const files = [
@@ -28,7 +29,7 @@ export class OpenapiExportCommand extends CommandRunner {
       writeFileSync(file, text);
     }
     const written = files.map(([file]) => file);
-    process.stdout.write(json ? `${JSON.stringify({ written })}\n` : written.map((file) => `wrote ${file}\n`).join(''));
+    report(options, { written }, written.map((file) => `wrote ${file}\n`).join(''));
   }
 
   @Option({ flags: '--out <file>', description: 'the OpenAPI document (default: openapi.json)' })
@@ -39,11 +40,6 @@ export class OpenapiExportCommand extends CommandRunner {
   @Option({ flags: '--asyncapi <file>', description: 'the AsyncAPI document (default: asyncapi.json beside it)' })
   asyncapi(value: string): string {
     return value;
-  }
-
-  @Option({ flags: '--json', description: 'for programs' })
-  json(): boolean {
-    return true;
   }
 }
 
