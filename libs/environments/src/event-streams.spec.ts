@@ -115,6 +115,18 @@ describe('streams of events', () => {
     expect(lasting.client.heard).toMatch(/: session_revoked\n\n$/);
   });
 
+  it('end soon with a credential that another process has ended, and tell nothing more', async () => {
+    const user = principal();
+    const { client, over } = await open(user);
+    await until(() => world.clock.awaits(POLL_MS));
+    world.authenticator.end({ userId: user.userId, credential: null }, false);
+    await write(user.userId);
+    world.clock.push(POLL_MS);
+    await over;
+    expect(client.events).toEqual([]);
+    expect(client.heard).toMatch(/: session_revoked\n\n$/);
+  });
+
   it('do not begin with a credential that ended on the way', async () => {
     const user = principal();
     world.authenticator.end({ userId: user.userId, credential: null }, false);

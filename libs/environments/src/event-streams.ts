@@ -15,6 +15,8 @@ const RETRY_MS = 3_000;
 const RETRY_REPLACED_MS = 60_000;
 /** A client that reads nothing for so long is dropped; its cursor brings it back. */
 const STALL_MS = 60_000;
+/** How long a credential's end may go unheard: the command line and other processes tell nobody here. */
+const CONFIRM_MS = 5_000;
 /** The longest wait that a timer of Node takes. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
@@ -58,7 +60,7 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
   async begin(principal: Principal): Promise<EventStream> {
     if (this.closing)
       throw new DomainError('unavailable', 'unavailable', 'The server restarts; connect again', { retryAfter: 1 });
-    const stream = new EventStream(principal, this.feed, this.clock);
+    const stream = new EventStream(principal, this.feed, this.authenticator, this.clock);
     this.open.add(stream);
     stream.signal.addEventListener('abort', () => this.open.delete(stream));
     try {
@@ -87,6 +89,7 @@ export class EventStream {
   constructor(
     readonly principal: Principal,
     private readonly feed: EventFeed,
+    private readonly authenticator: Authenticator,
     private readonly clock: Clock,
   ) {
     if (principal.expiresAt) void this.expire(principal.expiresAt);
@@ -114,8 +117,15 @@ export class EventStream {
     try {
       await this.write(out, `retry: ${RETRY_MS}\n\n`);
       let written = this.clock.millis();
+      let confirmed = written;
       for await (const item of this.feed.follow(this.userId, after, this.signal)) {
         const now = this.clock.millis();
+        // The feed gives something at each poll, so this is asked in time.
+        if (now - confirmed >= CONFIRM_MS) {
+          confirmed = now;
+          await this.confirm();
+          if (this.signal.aborted) break;
+        }
         // Half a poll early rather than a whole one late.
         if (item.type === 'quiet' && now - written < KEEP_ALIVE_MS - POLL_MS / 2) continue;
         // An id without data is no event, and yet where a browser goes on after a loss.
@@ -129,6 +139,16 @@ export class EventStream {
     }
     if (!out.destroyed) out.end(this.farewell);
     this.end();
+  }
+
+  /** Ends with a credential whose end was told of to nobody here. */
+  private async confirm(): Promise<void> {
+    try {
+      await this.authenticator.restore(this.principal.credential);
+    } catch (error) {
+      // Whatever else went wrong says nothing of the credential.
+      if (error instanceof DomainError && error.kind === 'unauthenticated') this.end(': session_revoked\n\n');
+    }
   }
 
   /** Resolves when there is room for more; the event log is the buffer, not the memory. */

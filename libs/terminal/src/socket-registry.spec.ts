@@ -190,6 +190,19 @@ describe('the register of sockets', () => {
     expect(unknown.socket.ended).toBeNull();
   });
 
+  it('ends soon with a credential that another process has ended, and not because the database is away', async () => {
+    const { socket } = open();
+    const other = open(null, 'ada', 's2').socket;
+    await settle();
+    authenticator.broken = true;
+    await seconds(20);
+    expect([socket.ended, other.ended]).toEqual([null, null]);
+    authenticator.broken = false;
+    authenticator.ended.add('s1');
+    await seconds(6);
+    expect([socket.ended, socket.told, other.ended]).toEqual([4401, ['session_revoked'], null]);
+  });
+
   it('counts open sockets only, each user alone', () => {
     const first = open();
     open();

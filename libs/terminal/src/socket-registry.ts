@@ -9,6 +9,8 @@ import { type WebSocket } from 'ws';
 const PING_MS = 25_000;
 const SILENT_MS = 60_000;
 const LOOK_MS = 1_000;
+/** How long a credential's end may go unheard: the command line and other processes tell nobody here. */
+const CONFIRM_MS = 5_000;
 const REVOKED = 'This session has ended; sign in again';
 
 interface Open {
@@ -21,6 +23,8 @@ interface Open {
   pingedAt: number;
   /** When output was last seen to wait for it. */
   backedUpAt: number;
+  /** When its credential was last looked up. */
+  confirmedAt: number;
   /** Counts among its user's sockets. */
   admitted: boolean;
 }
@@ -64,6 +68,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       heardAt: now,
       pingedAt: now,
       backedUpAt: now,
+      confirmedAt: now,
       admitted: false,
     };
     this.open.add(entry);
@@ -110,14 +115,19 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return true;
   }
 
-  /** A credential that ended between the handshake's look at it and now was told of to nobody here. */
-  private async confirm({ socket, principal }: Open): Promise<void> {
+  /** A credential that ended between the handshake's look at it and now, or by another process, was told of to nobody here. */
+  private async confirm(entry: Open): Promise<void> {
+    const { credential } = entry.principal;
+    // A database that does not answer is not asked again meanwhile.
+    entry.confirmedAt = Infinity;
     try {
-      await this.authenticator.restore(principal.credential);
+      await this.authenticator.restore(credential);
     } catch (error) {
-      // Whatever else went wrong says nothing of the credential.
-      if (error instanceof DomainError && error.kind === 'unauthenticated')
-        closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
+      // Whatever else went wrong says nothing of the credential; and it may have been renewed by another one.
+      if (error instanceof DomainError && error.kind === 'unauthenticated' && credential === entry.principal.credential)
+        closeWithError(entry.socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
+    } finally {
+      entry.confirmedAt = this.clock.millis();
     }
   }
 
@@ -129,6 +139,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         closeWithError(socket, CLOSE.unauthenticated, 'token_expired', 'The token has expired; connect again with a fresh one');
         continue;
       }
+      if (now - entry.confirmedAt >= CONFIRM_MS) void this.confirm(entry);
       // One whose input waits for a shell is not silent: it is not listened to.
       if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
       const backedUp = socket.bufferedAmount > 0;
