@@ -28,6 +28,17 @@ describe('templates over HTTP', () => {
   const call = (method: string, path: string, body?: object, token = admin.token): Promise<Answer> =>
     api.call(method, path, { token, ...(body === undefined ? {} : { body }) });
 
+  it('are read with all that was written, so that one that is written back is the same', async () => {
+    const sealed = { ...ZIG, name: 'sealed', read_only_root: true };
+    await call('POST', '/templates', sealed);
+    const { body } = await call('GET', '/templates/sealed');
+    const { id: _id, version: _version, created_at: _created, updated_at: _updated, ...said } = isRecord(body) ? body : {};
+    expect(await call('PUT', '/templates/sealed', said)).toMatchObject({
+      status: 200,
+      body: { read_only_root: true, version: 1 },
+    });
+  });
+
   it('are made, changed by versions and offered no more, while environments keep theirs', async () => {
     expect(await call('POST', '/templates', ZIG)).toMatchObject({
       status: 201,

@@ -1657,6 +1657,7 @@ export interface components {
                 [key: string]: string;
             };
             startup_commands: string[];
+            read_only_root: boolean;
             version: number;
             /** @enum {string} */
             status: "active" | "deprecated";
@@ -6461,6 +6462,7 @@ export interface operations {
                      *         "startup_commands": [
                      *           "git --version"
                      *         ],
+                     *         "read_only_root": true,
                      *         "version": 1,
                      *         "status": "active",
                      *         "icon_url": "https://example.com/ubuntu.svg",
@@ -6573,6 +6575,7 @@ export interface operations {
                      *       "startup_commands": [
                      *         "git --version"
                      *       ],
+                     *       "read_only_root": true,
                      *       "version": 1,
                      *       "status": "active",
                      *       "icon_url": "https://example.com/ubuntu.svg",
@@ -6658,6 +6661,7 @@ export interface operations {
                      *       "startup_commands": [
                      *         "git --version"
                      *       ],
+                     *       "read_only_root": true,
                      *       "version": 1,
                      *       "status": "active",
                      *       "icon_url": "https://example.com/ubuntu.svg",
@@ -6765,6 +6769,7 @@ export interface operations {
                      *       "startup_commands": [
                      *         "git --version"
                      *       ],
+                     *       "read_only_root": true,
                      *       "version": 1,
                      *       "status": "active",
                      *       "icon_url": "https://example.com/ubuntu.svg",

@@ -36,7 +36,7 @@ export class ResourcesDto {
   storage!: string;
 }
 
-/** Contract §3. */
+/** Contract §3, with all that a definition says: who changes what was read loses nothing. */
 export class TemplateDto {
   @ApiProperty({ type: 'string', pattern: '^[0-9a-f]{24}$' })
   id!: string;
@@ -60,6 +60,8 @@ export class TemplateDto {
   environment_variables!: Record<string, string>;
   @ApiProperty({ type: [String] })
   startup_commands!: string[];
+  @ApiProperty({ type: 'boolean' })
+  read_only_root!: boolean;
   @ApiProperty({ type: 'integer' })
   version!: number;
   @ApiProperty({ type: 'string', enum: TEMPLATE_STATUSES })
@@ -125,6 +127,7 @@ export function toTemplateDto(template: Template): TemplateDto {
     default_resources: { ...template.defaultResources },
     environment_variables: { ...template.environmentVariables },
     startup_commands: [...template.startupCommands],
+    read_only_root: template.readOnlyRoot,
     version: template.version,
     status: template.status,
     icon_url: template.iconUrl,
