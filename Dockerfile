@@ -2,9 +2,11 @@
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=optional
+# With the optional packages: compiler and PTYs have their binaries there.
+RUN npm ci
 COPY . .
-RUN npm run build && npm prune --omit=dev --omit=optional
+# The image has its own Node.
+RUN npm run build && npm prune --omit=dev && rm -rf node_modules/node-linux-* node_modules/node-bin-*
 
 FROM node:26-bookworm-slim
 ENV NODE_ENV=production ENVIRONMENT=production HOST=0.0.0.0 DATA_DIR=/data
