@@ -2,6 +2,7 @@ import { AuditTrail } from '@devpocket/audit';
 import { type RequestOrigin } from '@devpocket/http';
 import { Clock, DomainError, type Page, type PageRequest } from '@devpocket/kernel';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { isDeepStrictEqual } from 'node:util';
 import { BUILTIN_TEMPLATES } from './builtin-templates';
 import { type Template, type TemplateDefinition, type TemplateStatus } from './template';
 import { parseTemplates } from './template-file';
@@ -140,8 +141,8 @@ function nameTaken(name: string): DomainError {
   return new DomainError('duplicate', 'name_taken', `There is a template ${name} already`);
 }
 
+/** Whatever the order of members: that of variables says nothing. */
 function isSame(present: Template, definition: TemplateDefinition): boolean {
   const { id: _id, version: _version, createdAt: _created, updatedAt: _updated, ...said } = present;
-  const sorted = (value: object): string => JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return sorted(said) === sorted(definition);
+  return isDeepStrictEqual(said, definition);
 }

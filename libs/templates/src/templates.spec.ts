@@ -177,4 +177,15 @@ describe('templates', () => {
     expect(items.map(({ name }) => name).sort()).toEqual(['golang', 'nodejs', 'offered', 'python', 'rust', 'trailed']);
     await expect(service.get('absent')).rejects.toMatchObject({ code: 'not_found' });
   });
+
+  it('are the same with their members and variables in another order', async () => {
+    const load = (variables: string) =>
+      service.load(
+        [{ name: 'f.yaml', text: `environment_variables: ${variables}\n${YAML.replace('name: zig', 'name: ordered')}` }],
+        OPERATOR,
+      );
+    expect(await load('{ A: "1", B: "2" }')).toEqual({ ordered: 'created' });
+    expect(await load('{ B: "2", A: "1" }')).toEqual({ ordered: 'unchanged' });
+    expect(await load('{ B: "2", A: "3" }')).toEqual({ ordered: 'updated' });
+  });
 });
