@@ -21,6 +21,12 @@ function withoutSecret(member: string): string {
   return SECRETS.has(name.toLowerCase()) ? `${name}=[redacted]` : member;
 }
 
+/** That a part is down or not configured is no fault of this server: what is, is told at the part. */
+export function levelOf(status: number): 'info' | 'warn' | 'error' {
+  if (status === 503) return 'warn';
+  return status >= 500 ? 'error' : 'info';
+}
+
 const QUIET = new Set(['/health', '/health/ready', '/health/live', '/metrics', '/']);
 
 /** One line a request with its id, method, path without secrets, status and time; no bodies, no headers. */
@@ -59,8 +65,7 @@ export function loggingModule(): DynamicModule {
         quietReqLogger: true,
         autoLogging: { ignore: (request: IncomingMessage) => QUIET.has((request.url ?? '').split('?')[0] ?? '') },
         customAttributeKeys: { reqId: 'request_id', responseTime: 'duration_ms' },
-        customLogLevel: (_request: IncomingMessage, response: ServerResponse, error?: Error) =>
-          error || response.statusCode >= 500 ? 'error' : 'info',
+        customLogLevel: (_request: IncomingMessage, response: ServerResponse) => levelOf(response.statusCode),
         customSuccessMessage: (request: IncomingMessage, response: ServerResponse, ms: number) =>
           `${request.method ?? ''} ${pathOf(request)} ${response.statusCode} ${Math.round(ms)} ms`,
         customErrorMessage: (request: IncomingMessage, response: ServerResponse) =>

@@ -1,4 +1,10 @@
-import { withoutSecrets } from './logging.module';
+import { levelOf, withoutSecrets } from './logging.module';
+
+describe('the level of an answer in a log', () => {
+  it('is an error for what is our fault alone', () => {
+    expect([200, 404, 429, 500, 502, 503].map(levelOf)).toEqual(['info', 'info', 'info', 'error', 'error', 'warn']);
+  });
+});
 
 describe('a URL in a log', () => {
   it.each([
