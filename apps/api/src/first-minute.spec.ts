@@ -75,7 +75,7 @@ describe('the first minute', () => {
   it('writes the documents that the server has, without a server or a database', async () => {
     const [out, asyncapi] = [join(home, 'documents/openapi.json'), join(home, 'documents/asyncapi.json')];
     const { code, stdout } = await devpocket(['openapi', 'export', '--out', out, '--json'], { HOME: home });
-    expect([code, JSON.parse(stdout)]).toEqual([0, { written: [out, asyncapi] }]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { ok: true, data: { written: [out, asyncapi] } }]);
     const served = await Promise.all(['//openapi.json', '//asyncapi.json'].map((path) => api.call('GET', path)));
     expect(served.map(({ body }) => body)).toEqual(
       [out, asyncapi].map((file) => JSON.parse(readFileSync(file, 'utf8')) as unknown),
