@@ -22,9 +22,9 @@ function withoutSecret(member: string): string {
 }
 
 /** That a part is down or not configured is no fault of this server: what is, is told at the part. */
-export function levelOf(status: number): 'info' | 'warn' | 'error' {
+export function levelOf(status: number, error?: Error): 'info' | 'warn' | 'error' {
   if (status === 503) return 'warn';
-  return status >= 500 ? 'error' : 'info';
+  return error || status >= 500 ? 'error' : 'info';
 }
 
 const QUIET = new Set(['/health', '/health/ready', '/health/live', '/metrics', '/']);
@@ -65,7 +65,8 @@ export function loggingModule(): DynamicModule {
         quietReqLogger: true,
         autoLogging: { ignore: (request: IncomingMessage) => QUIET.has((request.url ?? '').split('?')[0] ?? '') },
         customAttributeKeys: { reqId: 'request_id', responseTime: 'duration_ms' },
-        customLogLevel: (_request: IncomingMessage, response: ServerResponse) => levelOf(response.statusCode),
+        customLogLevel: (_request: IncomingMessage, response: ServerResponse, error?: Error) =>
+          levelOf(response.statusCode, error),
         customSuccessMessage: (request: IncomingMessage, response: ServerResponse, ms: number) =>
           `${request.method ?? ''} ${pathOf(request)} ${response.statusCode} ${Math.round(ms)} ms`,
         customErrorMessage: (request: IncomingMessage, response: ServerResponse) =>

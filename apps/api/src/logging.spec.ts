@@ -2,7 +2,16 @@ import { levelOf, withoutSecrets } from './logging.module';
 
 describe('the level of an answer in a log', () => {
   it('is an error for what is our fault alone', () => {
-    expect([200, 404, 429, 500, 502, 503].map(levelOf)).toEqual(['info', 'info', 'info', 'error', 'error', 'warn']);
+    expect([200, 404, 429, 500, 502, 503].map((status) => levelOf(status))).toEqual([
+      'info',
+      'info',
+      'info',
+      'error',
+      'error',
+      'warn',
+    ]);
+    // An answer that broke on its way.
+    expect(levelOf(200, new Error('broken'))).toBe('error');
   });
 });
 
