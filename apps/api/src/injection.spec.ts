@@ -100,6 +100,9 @@ describe('what is injected', () => {
     const made = await admin.client.request('POST', '/environments', { name: 'mine', template: 'ubuntu' });
     const environment = isRecord(made) ? String(made.id) : '';
     await eventually(async () => (await admin.client.environment(environment)).status === 'running');
+    // What it has become is told a moment later, which changes the document once more.
+    const environments = api.running.app.get<Connection>(getConnectionToken()).collection('environments');
+    await eventually(async () => (await environments.findOne({ untold_at: { $exists: true } })) === null);
     ids = { users: id, environments: environment };
   });
   afterAll(() => api.close());
