@@ -1,30 +1,33 @@
-/** What is sent at once within one slot; beyond it more is waited for. */
+/** What goes at once within 4 ms; beyond it more is waited for. */
 const AT_ONCE_BYTES = 16_384;
-const SLOT_MS = 4;
+const WAIT_MS = 4;
+const BYTES_A_MS = AT_ONCE_BYTES / WAIT_MS;
+/** How much of a flood is remembered: nothing waits longer than 4 ms for it. */
+const MOST_REMEMBERED_BYTES = 2 * AT_ONCE_BYTES;
 /** A full piece never waits. */
 export const PIECE_BYTES = 65_536;
 
 /**
  * When gathered output is due: an echo at once, a flood in large pieces. By volume and not by a timer alone: what follows a key is
- * small, whatever its rhythm, and must not wait.
+ * small, whatever its rhythm, and must not wait. What was sent runs off steadily, so that a flood has no small pieces in between.
  */
 export class Gather {
-  private slotAt = -Infinity;
-  private inSlot = 0;
+  private recent = 0;
+  private recentAt = 0;
 
   /** @param pending bytes gathered @returns milliseconds until they are due, 0 for now */
   wait(pending: number, nowMs: number): number {
-    const left = this.slotAt + SLOT_MS - nowMs;
-    if (pending >= PIECE_BYTES || left <= 0 || this.inSlot < AT_ONCE_BYTES) return 0;
-    // A clock that was set back holds nothing up for longer.
-    return Math.min(left, SLOT_MS);
+    return pending >= PIECE_BYTES ? 0 : Math.max(0, this.left(nowMs) - AT_ONCE_BYTES) / BYTES_A_MS;
   }
 
   sent(bytes: number, nowMs: number): void {
-    if (Math.abs(nowMs - this.slotAt) >= SLOT_MS) {
-      this.slotAt = nowMs;
-      this.inSlot = 0;
-    }
-    this.inSlot += bytes;
+    this.recent = Math.min(MOST_REMEMBERED_BYTES, this.left(nowMs) + bytes);
+    this.recentAt = nowMs;
+  }
+
+  private left(nowMs: number): number {
+    const passed = nowMs - this.recentAt;
+    // A clock that was set back holds nothing up.
+    return passed < 0 ? 0 : Math.max(0, this.recent - passed * BYTES_A_MS);
   }
 }

@@ -1,4 +1,4 @@
-import { RuntimeError, type TerminalExit } from '@devpocket/runtime';
+import { type InputMark, RuntimeError, type TerminalExit } from '@devpocket/runtime';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +10,6 @@ import {
   HOST_PROTOCOL,
   type HostRequest,
   inputFrame,
-  type InputHeader,
   jsonFrame,
   TAKEN,
 } from './host-protocol';
@@ -64,8 +63,9 @@ const LOST: TerminalExit = { code: null, signal: null, reason: 'killed' };
 export class HostClient {
   private socket: Socket | null = null;
   private connecting: Promise<Socket> | null = null;
-  private nextId = 1;
+  private lastId = 0;
   private readonly waiting = new Map<number, Waiting>();
+  private readonly inputs = new Map<number, { resolve(): void; reject(error: RuntimeError): void }>();
   private readonly receivers = new Map<number, Receiver>();
   private closed = false;
   /** What comes over the socket. */
@@ -111,9 +111,15 @@ export class HostClient {
     return attached;
   }
 
-  async write(header: Omit<InputHeader, 'id'>, bytes: Buffer): Promise<void> {
-    const socket = await this.connected();
-    await this.send(socket, (id) => inputFrame({ ...header, id }, bytes), null);
+  /** Resolves when the PTY took it, whenever its program reads. @throws RuntimeError `gone | unreachable` */
+  write(handle: number, bytes: Buffer, mark?: InputMark): Promise<void> {
+    const { socket } = this;
+    if (!socket) return Promise.reject(new RuntimeError('unreachable', 'The PTY host went away'));
+    const id = this.newId();
+    return new Promise((resolve, reject) => {
+      this.inputs.set(id, { resolve, reject });
+      socket.write(inputFrame({ id, handle, mark }, bytes));
+    });
   }
 
   allow(handle: number, position: number): void {
@@ -122,6 +128,12 @@ export class HostClient {
 
   drop(handle: number): void {
     this.receivers.delete(handle);
+  }
+
+  /** Of 32 bits; so many are never waited for at once. */
+  private newId(): number {
+    this.lastId = this.lastId === 0xffffffff ? 1 : this.lastId + 1;
+    return this.lastId;
   }
 
   private patienceFor(op: HostRequest['op']): number {
@@ -135,8 +147,7 @@ export class HostClient {
     patienceMs: number | null,
     onAnswer?: (value: unknown) => void,
   ): Promise<unknown> {
-    const id = this.nextId;
-    this.nextId += 1;
+    const id = this.newId();
     return new Promise((resolve, reject) => {
       const late = (): void => {
         this.waiting.delete(id);
@@ -235,10 +246,18 @@ export class HostClient {
     this.take = (chunk) =>
       reader.push(chunk, (frame) => {
         if (frame.kind === 'output') this.receivers.get(frame.handle)?.output(frame.bytes);
+        else if (frame.kind === 'taken') this.taken(frame.id, frame.ok);
         else if (frame.kind === 'json') this.receive(frame.value as HostMessage);
       });
     socket.on('error', () => undefined); // a close follows
     socket.on('close', () => this.lost(socket));
+  }
+
+  private taken(id: number, ok: boolean): void {
+    const input = this.inputs.get(id);
+    this.inputs.delete(id);
+    if (ok) input?.resolve();
+    else input?.reject(gone());
   }
 
   private receive(message: HostMessage): void {
@@ -251,25 +270,25 @@ export class HostClient {
     const waiting = this.waiting.get(message.re ?? 0);
     this.waiting.delete(message.re ?? 0);
     if (message.error === undefined) waiting?.resolve(message.ok);
-    else
-      waiting?.reject(
-        new RuntimeError(
-          message.error === 'gone' ? 'gone' : 'refused',
-          message.error === 'gone' ? 'The shell or its environment is gone' : message.error,
-        ),
-      );
+    else waiting?.reject(message.error === 'gone' ? gone() : new RuntimeError('refused', message.error));
   }
 
   /** The host is gone: so are its shells, unless it was this side that let go. */
   private lost(socket: Socket): void {
     if (this.socket !== socket) return;
     this.socket = null;
-    for (const { reject } of this.waiting.values()) reject(new RuntimeError('unreachable', 'The PTY host went away'));
+    for (const { reject } of [...this.waiting.values(), ...this.inputs.values()])
+      reject(new RuntimeError('unreachable', 'The PTY host went away'));
     this.waiting.clear();
+    this.inputs.clear();
     const receivers = [...this.receivers.values()];
     this.receivers.clear();
     if (!this.closed) for (const receiver of receivers) receiver.exit(LOST);
   }
+}
+
+function gone(): RuntimeError {
+  return new RuntimeError('gone', 'The shell or its environment is gone');
 }
 
 /** Reads into one buffer, again and again: what comes is copied once, to where it is kept. */

@@ -2,7 +2,7 @@ import { PIECE_BYTES } from '@devpocket/kernel';
 import { type InputMark, type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
-export const HOST_PROTOCOL = 4;
+export const HOST_PROTOCOL = 5;
 
 /** What a second server hears, whatever it asks. */
 export const TAKEN = 'taken';
@@ -11,6 +11,7 @@ const FRAME_JSON = 0;
 const FRAME_OUTPUT = 1;
 const FRAME_INPUT = 2;
 const FRAME_ALLOW = 3;
+const FRAME_TAKEN = 4;
 const MOST_FRAME_BYTES = 16 * 1024 * 1024;
 
 /** What the server asks of the host; each has an `id` that the answer bears. */
@@ -74,8 +75,8 @@ export interface Attached extends HostRecord {
 
 export interface InputHeader {
   readonly id: number;
-  readonly sessionId: string;
-  readonly mark?: InputMark;
+  readonly handle: number;
+  readonly mark: InputMark | undefined;
 }
 
 export type Frame =
@@ -83,13 +84,19 @@ export type Frame =
   /** A piece of it: output is passed on as it comes. A view that is good until the next push. */
   | { readonly kind: 'output'; readonly handle: number; readonly bytes: Buffer }
   | { readonly kind: 'input'; readonly header: InputHeader; readonly bytes: Buffer }
-  | { readonly kind: 'allow'; readonly handle: number; readonly position: number };
+  | { readonly kind: 'allow'; readonly handle: number; readonly position: number }
+  /** What became of the input of that id: the PTY took it, or there is none any more. */
+  | { readonly kind: 'taken'; readonly id: number; readonly ok: boolean };
 
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = LENGTH_BYTES + 1;
 const HANDLE_BYTES = 4;
 const POSITION_BYTES = 6;
 const MOST_POSITION = 2 ** 48 - 1;
+const ID_BYTES = 4;
+const CLIENT_AT = HANDLE_BYTES + ID_BYTES + POSITION_BYTES + 4;
+const INPUT_HEAD_BYTES = CLIENT_AT + 2;
+const NO_SPAN = 0xffffffff;
 
 /** One buffer, so that it is one write. */
 function frame(kind: number, ...parts: readonly Buffer[]): Buffer {
@@ -121,10 +128,26 @@ export const OUTPUT_FRAME_BYTES = HEAD_BYTES + HANDLE_BYTES + PIECE_BYTES;
 export const allowFrame = (handle: number, position: number): Buffer =>
   frame(FRAME_ALLOW, number(handle, HANDLE_BYTES), number(Math.min(position, MOST_POSITION), POSITION_BYTES));
 
-export function inputFrame(header: InputHeader, bytes: Buffer): Buffer {
-  const text = Buffer.from(JSON.stringify(header));
-  return frame(FRAME_INPUT, number(text.length, 4), text, bytes);
+/** No JSON in what each key passes: parts of fixed size, then the client's id behind its length, then what is typed. */
+export function inputFrame({ id, handle, mark }: InputHeader, bytes: Buffer): Buffer {
+  const clientId = mark?.clientId ?? '';
+  const idBytes = Buffer.byteLength(clientId);
+  const length = INPUT_HEAD_BYTES + idBytes + bytes.length;
+  const whole = Buffer.allocUnsafe(HEAD_BYTES + length);
+  let at = whole.writeUInt32BE(1 + length, 0);
+  at = whole.writeUInt8(FRAME_INPUT, at);
+  at = whole.writeUInt32BE(handle, at);
+  at = whole.writeUInt32BE(id, at);
+  at = whole.writeUIntBE(mark?.seq ?? 0, at, POSITION_BYTES);
+  at = whole.writeUInt32BE(mark?.span ?? NO_SPAN, at);
+  at = whole.writeUInt16BE(idBytes, at);
+  at += whole.write(clientId, at);
+  bytes.copy(whole, at);
+  return whole;
 }
+
+export const takenFrame = (id: number, ok: boolean): Buffer =>
+  frame(FRAME_TAKEN, number(id, ID_BYTES), number(ok ? 1 : 0, 1));
 
 /** Cuts a stream of bytes into frames. */
 export class FrameReader {
@@ -168,12 +191,22 @@ function parse(kind: number, body: Buffer): Frame {
       return { kind: 'json', value: JSON.parse(body.toString('utf8')) as unknown };
     case FRAME_ALLOW:
       return { kind: 'allow', handle: body.readUInt32BE(0), position: body.readUIntBE(HANDLE_BYTES, POSITION_BYTES) };
-    case FRAME_INPUT: {
-      const size = body.readUInt32BE(0);
-      const header = JSON.parse(body.toString('utf8', 4, 4 + size)) as InputHeader;
-      return { kind: 'input', header, bytes: Buffer.from(body.subarray(4 + size)) };
-    }
+    case FRAME_INPUT:
+      return parseInput(body);
+    case FRAME_TAKEN:
+      return { kind: 'taken', id: body.readUInt32BE(0), ok: body[ID_BYTES] === 1 };
     default:
       throw new Error(`A frame of the unknown kind ${kind}`);
   }
+}
+
+function parseInput(body: Buffer): Frame {
+  const seq = body.readUIntBE(HANDLE_BYTES + ID_BYTES, POSITION_BYTES);
+  const span = body.readUInt32BE(CLIENT_AT - 4);
+  const begins = INPUT_HEAD_BYTES + body.readUInt16BE(CLIENT_AT);
+  const clientId = body.toString('utf8', INPUT_HEAD_BYTES, begins);
+  // Input without a client is not counted.
+  const mark = clientId === '' ? undefined : { clientId, seq, ...(span === NO_SPAN ? {} : { span }) };
+  const header = { handle: body.readUInt32BE(0), id: body.readUInt32BE(HANDLE_BYTES), mark };
+  return { kind: 'input', header, bytes: Buffer.from(body.subarray(begins)) };
 }

@@ -3,7 +3,7 @@ import { type InputMark, type TerminalExit } from '@devpocket/runtime';
 import { readFileSync } from 'node:fs';
 import { type HostRecord } from './host-protocol';
 import { InputWriter } from './input-writer';
-import { type Pty } from './pty';
+import { FULL_READ_BYTES, type Pty } from './pty';
 
 /** Where a session's output goes while a server is attached. */
 export interface Sink {
@@ -107,8 +107,8 @@ export class HostSession {
   }
 
   /** @see InputWriter.write */
-  write(bytes: Buffer, mark: InputMark | undefined): Promise<void> {
-    return this.input.write(bytes, mark);
+  write(bytes: Buffer, mark: InputMark | undefined, done: (taken: boolean) => void): void {
+    this.input.write(bytes, mark, done);
   }
 
   /** The pid of the shell itself, as this machine counts: the joined one is a child of what joined it. */
@@ -130,7 +130,9 @@ export class HostSession {
     if (!this.sink) return;
     if (this.kept.end >= this.allowed) this.flow();
     if (this.kept.end - this.sent >= PIECE_BYTES) this.send();
-    else if (this.flushing === null) {
+    else if (this.flushing !== null) return;
+    else if (chunk.length < FULL_READ_BYTES) this.flush();
+    else {
       // Behind all that can be read now.
       this.flushing = 'soon';
       setImmediate(() => this.flush());

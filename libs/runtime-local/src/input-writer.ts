@@ -4,8 +4,7 @@ interface PendingWrite {
   readonly bytes: Buffer;
   readonly mark: InputMark | undefined;
   at: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  readonly done: (taken: boolean) => void;
 }
 
 /** A program that reads is waited for so long by asking again at once, and so long every millisecond … */
@@ -32,18 +31,22 @@ export class InputWriter {
   /** @param put @see Pty.write */
   constructor(private readonly put: (bytes: Buffer) => number | null) {}
 
-  /** Resolves when the PTY took the last byte. With a mark, what was taken before is dropped, and the mark moves with the bytes. */
-  write(bytes: Buffer, mark: InputMark | undefined): Promise<void> {
-    if (this.ended) return Promise.reject(new Error('The shell has ended'));
-    return new Promise((resolve, reject) => {
-      this.queue.push({ bytes, mark, at: -1, resolve, reject });
-      if (!this.retrying) this.drain();
-    });
+  /**
+   * With a mark, what was taken before is dropped, and the mark moves with the bytes.
+   * @param done told once: that the PTY took the last byte, perhaps before this returns, or that the shell has ended
+   */
+  write(bytes: Buffer, mark: InputMark | undefined, done: (taken: boolean) => void): void {
+    if (this.ended) {
+      done(false);
+      return;
+    }
+    this.queue.push({ bytes, mark, at: -1, done });
+    if (!this.retrying) this.drain();
   }
 
   end(): void {
     this.ended = true;
-    for (const { reject } of this.queue.splice(0)) reject(new Error('The shell has ended'));
+    for (const { done } of this.queue.splice(0)) done(false);
   }
 
   private drain(): void {
@@ -58,7 +61,7 @@ export class InputWriter {
       }
       if (next.mark) this.touch(next.mark.clientId);
       this.queue.shift();
-      next.resolve();
+      next.done(true);
     }
   }
 

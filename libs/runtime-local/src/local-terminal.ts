@@ -70,7 +70,7 @@ export class LocalTerminal implements TerminalChannel {
   }
 
   write(bytes: Buffer, mark?: InputMark): Promise<void> {
-    return this.host.write({ sessionId: this.sessionId, ...(mark ? { mark } : {}) }, bytes);
+    return this.host.write(this.attached.handle, bytes, mark);
   }
 
   async resize({ cols, rows }: TerminalSize): Promise<void> {

@@ -20,6 +20,7 @@ import {
   OUTPUT_FRAME_BYTES,
   outputFrame,
   TAKEN,
+  takenFrame,
 } from './host-protocol';
 import { type HostSession } from './host-session';
 import { Layout } from './layout';
@@ -28,12 +29,18 @@ import { keepSmall } from './small-log';
 /** How long the end of a shell is remembered (contract §6). */
 const REMEMBER_MS = 10 * 60_000;
 const FIRST_MS = 10_000;
+/** That so little was taken need not be told sooner than this. */
+const KEY_BYTES = 256;
+const ANSWER_MS = 1;
 
 class Host {
   private readonly environments = new Map<string, HostEnvironment>();
   private readonly handles = new Map<number, HostSession>();
   private server: Socket | null = null;
   private nextHandle = 1;
+  /** What became of input: not told yet. */
+  private answers: Buffer[] = [];
+  private answering: NodeJS.Timeout | null = null;
   private lonely: NodeJS.Timeout | null = null;
 
   constructor(
@@ -56,7 +63,7 @@ class Host {
         reader.push(chunk, (frame) => {
           if (frame.kind === 'json') void this.request(socket, frame.value as HostRequest & { id: number });
           else if (socket !== this.server) socket.destroy();
-          else if (frame.kind === 'input') this.input(socket, frame.header, frame.bytes);
+          else if (frame.kind === 'input') this.input(frame.header, frame.bytes);
           else if (frame.kind === 'allow') this.handles.get(frame.handle)?.allow(frame.position);
         });
       } catch (error) {
@@ -70,6 +77,7 @@ class Host {
       this.server = null;
       for (const session of this.handles.values()) session.detach();
       this.handles.clear();
+      this.answers = [];
       this.beLonely();
     });
   }
@@ -170,7 +178,7 @@ class Host {
     const handle = this.nextHandle;
     this.nextHandle += 1;
     const { start, kept, marks, begin } = session.attach({
-      output: (parts) => sendOutput(socket, handle, parts),
+      output: (parts) => this.output(socket, handle, parts),
       exit: (exit) => send(socket, jsonFrame({ event: 'exit', handle, exit })),
     });
     this.handles.set(handle, session);
@@ -182,18 +190,35 @@ class Host {
     session.detach();
   }
 
-  private input(socket: Socket, header: InputHeader, bytes: Buffer): void {
-    const answer = (value: object): void => send(socket, jsonFrame({ re: header.id, ...value }));
-    try {
-      this.session(header.sessionId)
-        .write(bytes, header.mark)
-        .then(
-          () => answer({ ok: null }),
-          () => answer({ error: 'gone' }),
-        );
-    } catch {
-      answer({ error: 'gone' });
-    }
+  private input({ id, handle, mark }: InputHeader, bytes: Buffer): void {
+    const session = this.handles.get(handle);
+    const done = (ok: boolean): void => {
+      this.answers.push(takenFrame(id, ok));
+      // What a key prints comes a moment later: that it was taken goes along.
+      if (bytes.length > KEY_BYTES) this.sendAnswers();
+      else this.answering ??= setTimeout(() => this.sendAnswers(), ANSWER_MS);
+    };
+    if (session) session.write(bytes, mark, done);
+    else done(false);
+  }
+
+  private sendAnswers(): void {
+    clearTimeout(this.answering ?? undefined);
+    this.answering = null;
+    const { answers, server } = this;
+    if (server && answers.length > 0) send(server, Buffer.concat(answers));
+    this.answers = [];
+  }
+
+  private output(socket: Socket, handle: number, parts: readonly Buffer[]): void {
+    if (!socket.writable) return;
+    socket.cork();
+    this.sendAnswers();
+    const buffer = outputs.take();
+    socket.write(outputFrame(buffer, handle, parts), (error) => {
+      if (!error) outputs.give(buffer);
+    });
+    socket.uncork();
   }
 
   /** As a terminal that is closed does; what does not mind is killed a little later. */
@@ -246,14 +271,6 @@ class Host {
 }
 
 const outputs = new BufferPool(OUTPUT_FRAME_BYTES, 8);
-
-function sendOutput(socket: Socket, handle: number, parts: readonly Buffer[]): void {
-  if (!socket.writable) return;
-  const buffer = outputs.take();
-  socket.write(outputFrame(buffer, handle, parts), (error) => {
-    if (!error) outputs.give(buffer);
-  });
-}
 
 function send(socket: Socket, frame: Buffer): void {
   if (socket.writable) socket.write(frame);

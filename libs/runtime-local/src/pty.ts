@@ -42,6 +42,10 @@ function native(): NativePty {
 
 /** The kernel gives at most 4 KiB a read; this is room for what other kernels give. */
 const BUFFER_BYTES = 65_536;
+/** What Linux gives of a PTY that has more; what is less was all of it. */
+export const FULL_READ_BYTES = 4_095;
+/** So often a PTY that has more is read at once, before others have their turn: 64 KiB. */
+const MOST_READS = 16;
 /** What a program left when it ended is less (Linux: 8 KiB on its way and 4 KiB that can be read); the rest is somebody else's. */
 const MOST_LEFT_BYTES = 262_144;
 
@@ -92,6 +96,7 @@ export class Pty {
         buffer,
         callback: (length: number): boolean => {
           this.onChunk(buffer.subarray(0, length));
+          if (length >= FULL_READ_BYTES) this.readOn();
           return this.reading;
         },
       },
@@ -177,6 +182,15 @@ export class Pty {
   /** Its number may be another file's by now. */
   private get isClosed(): boolean {
     return this.over || this.stream.destroyed;
+  }
+
+  /** libuv asks for every read whether there is something; behind a full one there almost always is. */
+  private readOn(): void {
+    for (let reads = 1; reads < MOST_READS && this.reading; reads += 1) {
+      const length = this.readSome();
+      if (length > 0) this.onChunk(buffer.subarray(0, length));
+      if (length < FULL_READ_BYTES) return;
+    }
   }
 
   /** The program has ended. What it printed is in the kernel to the last byte, and read before anybody hears of the end. */
