@@ -46,6 +46,8 @@ const BUFFER_BYTES = 65_536;
 export const FULL_READ_BYTES = 4_095;
 /** So often a PTY that has more is read at once, before others have their turn: 64 KiB. */
 const MOST_READS = 16;
+/** What was asked for in vain is, so many full reads later at most, asked for again. */
+const MOST_SPARED = 63;
 /** What a program left when it ended is less (Linux: 8 KiB on its way and 4 KiB that can be read); the rest is somebody else's. */
 const MOST_LEFT_BYTES = 262_144;
 
@@ -82,6 +84,8 @@ export class Pty {
   private readonly slave: number;
   private reading = false;
   private over = false;
+  private spare = 0;
+  private spared = 0;
   private onChunk: (chunk: Buffer) => void = () => undefined;
   private onEnd: (end: PtyEnd) => void = () => undefined;
 
@@ -184,12 +188,19 @@ export class Pty {
     return this.over || this.stream.destroyed;
   }
 
-  /** libuv asks for every read whether there is something; behind a full one there almost always is. */
+  /** libuv asks before every read whether there is something; behind a full one there mostly is, unless the program is slower. */
   private readOn(): void {
+    if (this.spared < this.spare) {
+      this.spared += 1;
+      return;
+    }
+    this.spared = 0;
     for (let reads = 1; reads < MOST_READS && this.reading; reads += 1) {
       const length = this.readSome();
       if (length > 0) this.onChunk(buffer.subarray(0, length));
+      else if (reads === 1) this.spare = Math.min(MOST_SPARED, 2 * this.spare + 1);
       if (length < FULL_READ_BYTES) return;
+      this.spare = 0;
     }
   }
 
@@ -212,10 +223,15 @@ export class Pty {
 
   /** @returns 0 when there is nothing */
   private readSome(): number {
+    // An error's stack costs more than the read.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     try {
       return readSync(this.fd, buffer);
     } catch {
       return 0; // EAGAIN
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
     }
   }
 }

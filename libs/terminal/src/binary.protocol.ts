@@ -3,14 +3,16 @@ import { type ClientMessage, inputMessage, parseObject, readObject, refused } fr
 /** The first byte of a binary frame (contract §6). */
 const OPCODE = { input: 0, output: 1, control: 2 } as const;
 /** Opcode and position. */
-export const BINARY_HEAD = 7;
+const BINARY_HEAD = 7;
 const SEQ_AT = 1;
 const SEQ_BYTES = 6;
 
-/** Writes the head of an output frame. @param seq the position behind its bytes */
-export function writeOutputHead(frame: Buffer, seq: number): void {
-  frame[0] = OPCODE.output;
-  frame.writeUIntBE(seq, SEQ_AT, SEQ_BYTES);
+const head = Buffer.alloc(BINARY_HEAD, OPCODE.output);
+
+/** The head of an output frame, good until the next. @param seq the position behind its bytes */
+export function outputHead(seq: number): Buffer {
+  head.writeUIntBE(seq, SEQ_AT, SEQ_BYTES);
+  return head;
 }
 
 /** A frame of the binary subprotocol, without trusting any of it. */

@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { frameBuffer, type FrameBuffer } from './frame-buffers';
 
 const MOST_GROWTH = 6; // \u001b
 const BACKSLASH = 0x5c;
@@ -30,8 +29,9 @@ let scratch = Buffer.allocUnsafeSlow(0);
  * An output message from PTY bytes. Byte by byte with a table: what UTF-8 gives is valid in JSON as it is, so neither a string nor
  * a serializer is needed. Bytes that are no UTF-8 become U+FFFD, since a text frame must not have them (RFC 6455 §8.1).
  * @param seq the position behind these bytes
+ * @returns good until the next call
  */
-export function jsonOutput(bytes: Buffer, seq: number): FrameBuffer {
+export function jsonOutput(bytes: Buffer, seq: number): Buffer {
   const text = isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8'));
   const most = HEAD.length + MOST_GROWTH * text.length + MOST_TAIL;
   if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(most);
@@ -39,9 +39,7 @@ export function jsonOutput(bytes: Buffer, seq: number): FrameBuffer {
   to.set(HEAD, 0);
   const at = escape(text, to, HEAD.length);
   const end = at + to.write(`","seq":${seq}}`, at, 'latin1');
-  const frame = frameBuffer(end);
-  to.copy(frame.bytes, 0, 0, end);
-  return frame;
+  return to.subarray(0, end);
 }
 
 /** @returns where it ends */

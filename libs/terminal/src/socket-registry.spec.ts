@@ -4,6 +4,7 @@ import { HealthRegistry } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
 import { ManualClock } from '@testing/kernel';
 import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { type WebSocket } from 'ws';
 import { SocketRegistry } from './socket-registry';
 
@@ -110,6 +111,7 @@ describe('the register of sockets', () => {
     const socket = new FakeSocket();
     const edge = {
       socket: socket as unknown as WebSocket,
+      stream: new PassThrough(),
       principal: authenticator.principal(user, session, seconds),
       byTicket: seconds === null,
       environmentId: 'e',

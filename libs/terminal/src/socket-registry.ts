@@ -4,6 +4,7 @@ import { ActivityRecorder } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { type Duplex } from 'node:stream';
 import { type WebSocket } from 'ws';
 
 const PING_MS = 25_000;
@@ -15,6 +16,7 @@ const REVOKED = 'This session has ended; sign in again';
 
 interface Open {
   readonly socket: WebSocket;
+  readonly stream: Duplex;
   readonly environmentId: string;
   principal: Principal;
   /** Null: by ticket. */
@@ -58,10 +60,11 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** From its first moment on: what ends its credential closes it, whatever it is waiting for. */
-  add({ socket, principal, environmentId, byTicket }: EdgeSocket): Open {
+  add({ socket, stream, principal, environmentId, byTicket }: EdgeSocket): Open {
     const now = this.clock.millis();
     const entry: Open = {
       socket,
+      stream,
       principal,
       environmentId,
       expiresAt: byTicket ? null : principal.expiresAt,

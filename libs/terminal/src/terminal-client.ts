@@ -22,11 +22,10 @@ export interface Outlet {
   /**
    * @param parts not to be kept: they are views of the ring
    * @param seq the position behind them
+   * @param probe asks the client to answer when it has read them: `heard` is told the answer
    * @param sent called when they have left this process
    */
-  output(parts: readonly Buffer[], seq: number, sent: () => void): void;
-  /** Asks the client to answer when it has read all that was sent before: `heard` is told the answer. */
-  probe(seq: number): void;
+  output(parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void;
   close(code: number, reason: string): void;
   /** True while so much of its input waits for the shell that nothing is read from it: its answers stand behind. */
   isDeaf(): boolean;
@@ -214,14 +213,13 @@ export class AttachedClient {
     this.position += length;
     this.inSocket += length;
     this.gather.sent(length, now);
-    this.outlet.output(parts, this.position, () => {
+    const probe = this.window.isDue(this.position);
+    if (probe) this.window.probed(this.position, now);
+    this.outlet.output(parts, this.position, probe, () => {
       const full = this.inSocket >= SOCKET_WINDOW_BYTES;
       this.inSocket -= length;
       if (full) this.moved();
     });
-    if (!this.window.isDue(this.position)) return;
-    this.window.probed(this.position, now);
-    this.outlet.probe(this.position);
   }
 
   /** It fell behind what is kept. */

@@ -20,11 +20,11 @@ class Phone {
     send: (message: Readonly<Record<string, unknown>>): void => {
       this.messages.push({ ...message });
     },
-    output: (parts: readonly Buffer[], seq: number, sent: () => void): void => {
+    output: (parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void => {
       this.messages.push({ type: 'output', data: Buffer.concat(parts).toString('utf8'), seq });
       this.later(sent);
+      if (probe) this.later(() => this.attachment?.client.heard(seq));
     },
-    probe: (seq: number): void => this.later(() => this.attachment?.client.heard(seq)),
     close: (code: number): void => {
       this.closed = code;
     },

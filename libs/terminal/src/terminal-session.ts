@@ -61,8 +61,8 @@ export class TerminalSession {
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
   private exit: TerminalExit | null = null;
   private exitedAt: Date | null = null;
-  private outputAt: Date | null = null;
-  private typedAt: Date | null = null;
+  private outputAt: number | null = null;
+  private typedAt: number | null = null;
 
   constructor(
     private readonly channel: TerminalChannel,
@@ -89,7 +89,7 @@ export class TerminalSession {
       channel,
       () => this.screen.current(),
       () => {
-        this.typedAt = clock.now();
+        this.typedAt = clock.millis();
         listener.typed();
       },
     );
@@ -137,12 +137,12 @@ export class TerminalSession {
     readonly lastOutputAt: Date | null;
     readonly exit: TerminalExit | null;
   } {
-    return { ...this.size.current, lastOutputAt: this.outputAt, exit: this.exit };
+    return { ...this.size.current, lastOutputAt: this.outputAt === null ? null : new Date(this.outputAt), exit: this.exit };
   }
 
   /** When it was last of use: for the rule which of several gives way. */
   get lastUse(): number {
-    return Math.max(this.createdAt.getTime(), this.typedAt?.getTime() ?? 0, this.outputAt?.getTime() ?? 0);
+    return Math.max(this.createdAt.getTime(), this.typedAt ?? 0, this.outputAt ?? 0);
   }
 
   foregroundBusy(): Promise<boolean | null> {
@@ -151,7 +151,7 @@ export class TerminalSession {
 
   /** Output more than 1 s after the last input: where the runtime cannot tell what is in the foreground, this is somebody's work. */
   get quietTyping(): boolean {
-    return this.clock.millis() - (this.typedAt?.getTime() ?? 0) > 1_000;
+    return this.clock.millis() - (this.typedAt ?? 0) > 1_000;
   }
 
   has(clientId: string): boolean {
@@ -290,7 +290,7 @@ export class TerminalSession {
     this.ring.append(chunk);
     const news = Math.min(chunk.length, this.ring.end - history);
     if (news > 0) {
-      this.outputAt = this.clock.now();
+      this.outputAt = this.clock.millis();
       this.listener.output(news);
     }
     for (const client of this.clients) client.wake();

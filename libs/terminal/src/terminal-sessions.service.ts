@@ -36,7 +36,8 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   private readonly removed = new Map<string, number>();
   /** Opening and adopting go one after another within an environment. */
   private readonly turns = new Map<string, Promise<unknown>>();
-  private readonly outputBytes: Counter;
+  /** Printed, and not counted in the metrics yet: a counter's labels are too much for every piece. */
+  private printed = 0;
   private readonly loop: Loop;
   private readonly screens: ScreenThread;
   private unsubscribe: () => void = () => undefined;
@@ -60,10 +61,18 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
         this.set([...sessions.values()].filter(({ alive }) => alive).length);
       },
     });
-    this.outputBytes = new Counter({
+    const taken = (): number => {
+      const { printed } = this;
+      this.printed = 0;
+      return printed;
+    };
+    new Counter({
       name: 'devpocket_terminal_output_bytes_total',
       help: 'Bytes that shells have printed',
       registers: [metrics],
+      collect(): void {
+        this.inc(taken());
+      },
     });
     this.loop = new Loop(clock, { name: 'terminals', intervalMs: SWEEP_MS, turn: () => this.sweep() });
     health.addLoop(this.loop);
@@ -208,7 +217,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     channel: ConstructorParameters<typeof TerminalSession>[0],
   ): Promise<TerminalSession> {
     const touch = (): void => this.activity.touch(environment.id);
-    const listener = { output: (bytes: number) => this.outputBytes.inc(bytes), typed: touch, ended: () => undefined };
+    const listener = { output: (bytes: number) => void (this.printed += bytes), typed: touch, ended: () => undefined };
     const { bufferBytes } = this.settings;
     const session = new TerminalSession(channel, environment.id, bufferBytes, this.clock, listener, this.screens);
     await session.restored;

@@ -77,7 +77,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const { socket } = entry;
     const clientId = query.clientId ?? randomBytes(8).toString('hex');
     const intake = new FrameIntake(socket, this.clock);
-    const outlet = new SocketOutlet(socket, intake);
+    const outlet = new SocketOutlet(socket, entry.stream, intake);
     const attachment = session.attach({
       clientId,
       cols: query.cols,
