@@ -146,8 +146,7 @@ export function inputFrame({ id, handle, mark }: InputHeader, bytes: Buffer): Bu
   return whole;
 }
 
-export const takenFrame = (id: number, ok: boolean): Buffer =>
-  frame(FRAME_TAKEN, number(id, ID_BYTES), number(ok ? 1 : 0, 1));
+export const takenFrame = (id: number, ok: boolean): Buffer => frame(FRAME_TAKEN, number(id, ID_BYTES), number(ok ? 1 : 0, 1));
 
 /** Cuts a stream of bytes into frames. */
 export class FrameReader {

@@ -51,6 +51,7 @@ class FakeSocket extends EventEmitter {
 class FakeAuthenticator extends Authenticator {
   tell: (revocation: Revocation) => void = () => undefined;
   readonly ended = new Set<string>();
+  readonly lookups: string[] = [];
   broken = false;
 
   constructor(private readonly clock: ManualClock) {
@@ -64,6 +65,7 @@ class FakeAuthenticator extends Authenticator {
   }
 
   restore({ userId, id }: CredentialRef): Promise<Principal> {
+    this.lookups.push(id);
     if (this.broken) return Promise.reject(new Error('no database'));
     if (this.ended.has(id)) return Promise.reject(new DomainError('unauthenticated', 'session_revoked', 'It has ended'));
     return Promise.resolve(this.principal(userId, id, null));
@@ -203,6 +205,17 @@ describe('the register of sockets', () => {
     authenticator.ended.add('s1');
     await seconds(6);
     expect([socket.ended, socket.told, other.ended]).toEqual([4401, ['session_revoked'], null]);
+  });
+
+  it('looks a credential up once for all of its sockets', async () => {
+    const sockets = [open(), open(), open(null, 'eve', 's2')].map(({ socket }) => socket);
+    await seconds(5);
+    authenticator.lookups.splice(0);
+    await seconds(15, () => sockets.forEach((one) => one.emit('pong')));
+    expect(authenticator.lookups.sort()).toEqual(['s1', 's1', 's1', 's2', 's2', 's2']);
+    authenticator.ended.add('s1');
+    await seconds(6);
+    expect(sockets.map(({ ended }) => ended)).toEqual([4401, 4401, null]);
   });
 
   it('counts open sockets only, each user alone', () => {

@@ -75,7 +75,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       admitted: false,
     };
     this.open.add(entry);
-    void this.confirm(entry);
+    void this.confirm([entry]);
     const heard = (): void => {
       entry.heardAt = this.clock.millis();
     };
@@ -119,30 +119,42 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** A credential that ended between the handshake's look at it and now, or by another process, was told of to nobody here. */
-  private async confirm(entry: Open): Promise<void> {
-    const { credential } = entry.principal;
+  private async confirm(entries: readonly Open[]): Promise<void> {
+    const [first] = entries;
+    if (!first) return;
+    const credentials = entries.map(({ principal }) => principal.credential);
     // A database that does not answer is not asked again meanwhile.
-    entry.confirmedAt = Infinity;
+    for (const entry of entries) entry.confirmedAt = Infinity;
     try {
-      await this.authenticator.restore(credential);
+      await this.authenticator.restore(first.principal.credential);
     } catch (error) {
-      // Whatever else went wrong says nothing of the credential; and it may have been renewed by another one.
-      if (error instanceof DomainError && error.kind === 'unauthenticated' && credential === entry.principal.credential)
-        closeWithError(entry.socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
+      // Whatever else went wrong says nothing of the credential.
+      if (!(error instanceof DomainError) || error.kind !== 'unauthenticated') return;
+      for (const [index, { socket, principal }] of entries.entries())
+        // It may have been renewed by another one.
+        if (principal.credential === credentials[index])
+          closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
     } finally {
-      entry.confirmedAt = this.clock.millis();
+      const now = this.clock.millis();
+      for (const entry of entries) entry.confirmedAt = now;
     }
   }
 
   private look(): Promise<void> {
     const now = this.clock.millis();
+    /** What is to be confirmed, each credential once. */
+    const due = new Map<string, Open[]>();
     for (const entry of this.open) {
       const { socket } = entry;
       if (entry.expiresAt && entry.expiresAt.getTime() <= now) {
         closeWithError(socket, CLOSE.unauthenticated, 'token_expired', 'The token has expired; connect again with a fresh one');
         continue;
       }
-      if (now - entry.confirmedAt >= CONFIRM_MS) void this.confirm(entry);
+      if (now - entry.confirmedAt >= CONFIRM_MS) {
+        const { kind, id } = entry.principal.credential;
+        const key = `${kind}/${id}`;
+        due.set(key, [...(due.get(key) ?? []), entry]);
+      }
       // One whose input waits for a shell is not silent: it is not listened to.
       if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
       const backedUp = socket.bufferedAmount > 0;
@@ -156,6 +168,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         socket.ping();
       }
     }
+    for (const entries of due.values()) void this.confirm(entries);
     return Promise.resolve();
   }
 
