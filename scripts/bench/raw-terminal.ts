@@ -237,7 +237,11 @@ export class RawTerminal {
       if (frame.left === 0) this.send(PONG, whole);
       return;
     }
-    if (frame.opcode === CLOSE) return;
+    if (frame.opcode === CLOSE) {
+      // Without an answer a server waits for it.
+      if (frame.left === 0) this.send(CLOSE, whole);
+      return;
+    }
     const at = this.dialect.isOutput(whole);
     if (at === null) {
       if (frame.left === 0) this.control.push(whole.toString('utf8'));

@@ -92,7 +92,7 @@ export async function stall(peer: Peer, ms: number): Promise<Stall> {
   terminal.onOutput = (piece) => {
     for (let at = piece.indexOf(ends); at >= 0; at = piece.indexOf(ends, at + 1)) seen += 1;
   };
-  terminal.type(`seq ${lines}; echo "XX"X\n`);
+  terminal.type(`seq ${lines}; printf XX; printf X\n`);
   while (terminal.bytes < 100_000) await delay(1);
   terminal.stall();
   await delay(ms);

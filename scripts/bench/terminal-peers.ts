@@ -33,12 +33,19 @@ export function cpuOf(pids: readonly number[]): number {
   }, 0);
 }
 
+/** Memory of their own in KiB: the program's text comes and goes with what was lately called, and is shared. */
+export function anonymousOf(pids: readonly number[]): number {
+  return statusOf(pids, 'RssAnon');
+}
+
 /** Resident memory in KiB. */
 export function rssOf(pids: readonly number[]): number {
-  return pids.reduce(
-    (sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0),
-    0,
-  );
+  return statusOf(pids, 'VmRSS');
+}
+
+function statusOf(pids: readonly number[], name: string): number {
+  const line = new RegExp(`^${name}:\\s+(\\d+)`, 'm');
+  return pids.reduce((sum, pid) => sum + Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0), 0);
 }
 
 /** Our server on the local runtime, with the limits of the contract raised. */

@@ -134,7 +134,7 @@ async function bounds(peers: Peers): Promise<void> {
     const { lost, growth } = await stall(peer, seconds * 1_000);
     row(
       `${seconds} s stall, ${peer.name}`,
-      `RSS +${(growth / 1024).toFixed(1)} MB, ${lost} bytes lost`,
+      `RSS +${(growth / 1024).toFixed(1)} MB, ${lost} lines lost`,
       '≤ +32 MB',
       growth <= 32_768,
     );

@@ -15,6 +15,8 @@ export async function freePort(): Promise<number> {
 
 /** Where npm runs scripts: this file stands at another depth when it is built. */
 const ROOT = process.cwd();
+/** As `npm start` and the image have it: what idles needs no 16 MiB for what is forgotten at once. */
+const NEW_SPACE = '--max-semi-space-size=4';
 
 /** The built server as a process of its own, started, killed and restarted by a show. */
 export class ServerProcess {
@@ -42,7 +44,7 @@ export class ServerProcess {
   async start(): Promise<number> {
     const begun = performance.now();
     this.output = '';
-    const child = spawn(process.execPath, [join(ROOT, this.program)], {
+    const child = spawn(process.execPath, [NEW_SPACE, join(ROOT, this.program)], {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH ?? '',

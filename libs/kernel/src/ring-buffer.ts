@@ -1,4 +1,5 @@
-const FIRST_BYTES = 4_096;
+/** Most shells print no more than a prompt. */
+const FIRST_BYTES = 1_024;
 
 /** The last bytes of a stream, addressed by their position in it. Costs at most twice what it keeps, however it came. */
 export class RingBuffer {

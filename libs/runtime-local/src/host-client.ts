@@ -18,6 +18,8 @@ import { spawnSealed } from './spawn-sealed';
 import { type Layout } from './layout';
 
 const READY_MS = 10_000;
+/** MiB that the host lets pile up before it looks what is still used: it hardly allocates. */
+const NEW_SPACE = '--max-semi-space-size=2';
 const READ_BYTES = 262_144;
 /** The host may not have seen yet that the server before this one is gone. */
 const TAKEN_MS = 1_000;
@@ -227,7 +229,7 @@ export class HostClient {
     const out = openSync(layout.hostLog, 'a', 0o600);
     const child = spawnSealed(
       process.execPath,
-      [hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs), process.cwd()],
+      [NEW_SPACE, hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs), process.cwd()],
       {
         detached: true,
         cwd: '/',

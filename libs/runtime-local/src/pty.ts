@@ -172,11 +172,7 @@ export class Pty {
   /** @returns how much of it the PTY took now, 0 while it is full; null when there is none any more */
   write(bytes: Buffer): number | null {
     if (this.isClosed) return null;
-    try {
-      return writeSync(this.fd, bytes);
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : null;
-    }
+    return attempt(() => writeSync(this.fd, bytes));
   }
 
   resize(cols: number, rows: number): void {
@@ -223,15 +219,20 @@ export class Pty {
 
   /** @returns 0 when there is nothing */
   private readSome(): number {
-    // An error's stack costs more than the read.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
-    try {
-      return readSync(this.fd, buffer);
-    } catch {
-      return 0; // EAGAIN
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit;
-    }
+    return attempt(() => readSync(this.fd, buffer)) ?? 0;
+  }
+}
+
+/** @returns bytes, 0 for what would have to wait, null for what fails */
+function attempt(call: () => number): number | null {
+  // An error's stack costs more than the call.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return call();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : null;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
