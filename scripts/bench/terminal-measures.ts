@@ -121,15 +121,19 @@ export async function lastWords(peer: Peer, runs: number): Promise<{ readonly lo
   return { lost, runs: lossy };
 }
 
-/** Percent of a core while a program does not read what is pasted. */
+/** Percent of a core that a paste costs while its program does not read it: beside what the idle server takes. */
 export async function unreadPaste(peer: Peer, ms: number): Promise<number> {
   const terminal = await prepared(peer);
   await terminal.ask('stty raw -echo; echo re""ady; sleep 1000\n', 'ready');
+  const cpu = async (): Promise<number> => {
+    await delay(500);
+    const before = cpuOf(peer.pids());
+    await delay(ms);
+    return cpuOf(peer.pids()) - before;
+  };
+  const idle = await cpu();
   terminal.type(Buffer.alloc(MEBI / 2, 'x'));
-  await delay(500);
-  const before = cpuOf(peer.pids());
-  await delay(ms);
-  const percent = ((cpuOf(peer.pids()) - before) / ms) * 100;
+  const percent = (((await cpu()) - idle) / ms) * 100;
   terminal.close();
   return percent;
 }

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { median } from './load';
 import { bulk, crowd, echoes, echoesBesideFlood, idleCpu, interrupt, lastWords, p, paste, prepared } from './terminal-measures';
 import { type Bulk, stall, unreadPaste } from './terminal-measures';
-import { DevPocket, type Peer, rssOf, startPump, startTtyd } from './terminal-peers';
+import { anonymousOf, DevPocket, type Peer, startPump, startTtyd } from './terminal-peers';
 import { type RawTerminal } from './raw-terminal';
 
 const { values } = parseArgs({
@@ -178,11 +178,11 @@ async function many(peers: Peers): Promise<void> {
     const open = (): Promise<RawTerminal> => ours.open('binary', query);
     const first = await crowd(open, few);
     await idleCpu(ours.pids(), few, 1_000);
-    const before = rssOf(ours.pids());
+    const before = anonymousOf(ours.pids());
     const rest = await crowd(open, all - few);
     const cpu = await idleCpu(ours.pids(), all, SHORT ? 2_000 : 10_000);
-    const each = (rssOf(ours.pids()) - before) / (all - few);
-    row(`RSS a session${query}, ${few} → ${all}`, `${each.toFixed(0)} KiB`, `≤ ${most} KiB`, each <= most);
+    const each = (anonymousOf(ours.pids()) - before) / (all - few);
+    row(`RSS (own) a session${query}, ${few} → ${all}`, `${each.toFixed(0)} KiB`, `≤ ${most} KiB`, each <= most);
     for (const terminal of [...first.terminals, ...rest.terminals]) terminal.close();
     if (query !== '') continue;
     row(`idle CPU a session, ${all}`, `${cpu.toFixed(0)} µs/s`, '≤ 150 µs/s', cpu <= 150);
