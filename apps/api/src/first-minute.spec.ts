@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -27,6 +27,23 @@ function devpocket(args: readonly string[], env: Readonly<Record<string, string>
     child.once('close', (code) => done({ code, stdout, stderr }));
     child.stdin.end(input);
   });
+}
+
+/** The command line in a terminal of its own: script(1) gives it one. */
+function onTerminal(args: readonly string[], env: Readonly<Record<string, string>>): OnTerminal {
+  const command = [process.execPath, CLI, ...args].join(' ');
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    env: { PATH: process.env.PATH ?? '', SHELL: '/bin/sh', ...env },
+  });
+  const seen = { text: '' };
+  child.stdout.on('data', (chunk: Buffer) => (seen.text += chunk.toString()));
+  return { child, seen, code: new Promise((done) => child.once('close', done)) };
+}
+
+interface OnTerminal {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly seen: { text: string };
+  readonly code: Promise<number | null>;
 }
 
 describe('the first minute', () => {
@@ -67,6 +84,25 @@ describe('the first minute', () => {
     expect([named.stderr.includes('scope_missing'), named.code]).toEqual([true, 4]);
   });
 
+  it('is left with Ctrl-] when all was typed, and come back to without a lost or repeated byte', async () => {
+    const first = onTerminal(['attach', 'try', '--url', api.url], env);
+    first.child.stdin.write(
+      "stty -echo; bind 'set enable-bracketed-paste off'; PS1=; echo rea''dy; sleep 0.5; seq 20000; echo fin''ished\n",
+    );
+    await eventually(() => Promise.resolve(first.seen.text.includes('ready\r')));
+    first.child.stdin.write("echo typed be''fore\n\x1dnever typed\n");
+    expect(await first.code).toBe(0);
+    const [, before = '', args = ''] = /^([^]*?)\r+\n\[left; .*: devpocket (attach .*)\]/.exec(first.seen.text) ?? [];
+    const again = onTerminal([...args.split(' '), '--url', api.url], env);
+    await eventually(() => Promise.resolve(again.seen.text.includes('typed before\r')));
+    again.child.stdin.write('exit 4\n');
+    expect(await again.code).toBe(4);
+    // Node's raw mode still ends lines its own way.
+    const printed = (before + again.seen.text).replaceAll('\r', '');
+    const lines = ['ready', ...Array.from({ length: 20_000 }, (_, index) => String(index + 1)), 'finished', 'typed before', ''];
+    expect(printed.slice(printed.indexOf('ready\n')).replace(/exit\n$/, '')).toBe(lines.join('\n'));
+  });
+
   it('keeps the account for its owner only, and tells no password', () => {
     const [file = ''] = readdirSync(env.DATA_DIR).filter((name) => name.startsWith('try-'));
     expect(file).not.toBe('');
@@ -102,6 +138,8 @@ describe('the first minute', () => {
     ['an account file that is none', ['try', '--url', 'http://127.0.0.1:1'], {}, /holds no account/],
     ['a DATA_DIR that cannot be', ['user', 'list'], { DATA_DIR: join(__filename, 'below') }, /ENOTDIR/],
     ['a missing argument', ['attach'], {}, /missing required argument/],
+    ['a position of no session', ['attach', 'try', '--after', '7'], {}, /--after needs --session/],
+    ['a position that is none', ['attach', 'try', '--session', 'a', '--after', '7k'], {}, /--after must be a count of bytes/],
   ] as const)('ends with 2 for %s', async (_what, args, more, said) => {
     writeFileSync(join(env.DATA_DIR, 'try-127.0.0.1_1.json'), '{');
     const { code, stderr } = await devpocket(args, { ...env, ...more });

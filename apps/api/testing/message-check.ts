@@ -41,7 +41,8 @@ export class MessageCheck {
     }
   }
 
-  received(data: Buffer, isBinary: boolean): void {
+  received(data: Buffer | ArrayBuffer, isBinary: boolean): void {
+    if (data instanceof ArrayBuffer) data = Buffer.from(data);
     if (!isBinary) this.told(data.toString());
     else if (data[0] === 2) this.told(data.subarray(1).toString());
     else if (data[0] === 1 && data.length >= BINARY_HEAD) this.record(`message ${this.name} server outputFrame`);

@@ -41,7 +41,7 @@ function readBinary(frame: Buffer): Record<string, unknown> {
 export function witnessed(socket: WebSocket, path: string): void {
   const check = MessageCheck.of(path, complain, record);
   if (!check) return;
-  socket.on('message', (data: Buffer, isBinary: boolean) => check.received(data, isBinary));
+  socket.on('message', (data: Buffer | ArrayBuffer, isBinary: boolean) => check.received(data, isBinary));
   const send = socket.send.bind(socket) as (data: unknown, ...rest: unknown[]) => void;
   Object.assign(socket, {
     send: (data: unknown, ...rest: unknown[]) => {

@@ -12,40 +12,54 @@ export interface AttachOptions {
   readonly client: RestClient;
   readonly environmentId: string;
   readonly sessionId?: string;
+  /** Output of the session up to here is already shown. */
+  readonly after?: number;
+}
+
+interface Left {
+  readonly exit: TerminalExitView | null;
+  readonly code: number;
+  readonly error: string | null;
+  /** The command that goes on where this left; null when it did not leave by its own wish. */
+  readonly back: string | null;
 }
 
 /** Joins this terminal to the environment's until the shell ends or Ctrl-] is typed. @returns the exit code to end with */
-export async function attachTerminal({ client, environmentId, sessionId }: AttachOptions): Promise<number> {
+export async function attachTerminal({ client, environmentId, sessionId, after }: AttachOptions): Promise<number> {
   const { stdin, stdout } = process;
   let replaying = false;
-  let detached = false;
   const size = (): { cols: number; rows: number } => ({ cols: clamp(stdout.columns || 80), rows: clamp(stdout.rows || 24) });
-  const end = await new Promise<{ exit: TerminalExitView | null; code: number; error: string | null }>((resolve) => {
+  const end = await new Promise<Left>((resolve) => {
     const terminal = new TerminalClient({
       url: client.url,
       environmentId,
       token: () => client.accessToken(),
       ...size(),
       ...(sessionId === undefined ? {} : { sessionId }),
-      onOutput: (data, _seq, replayed) => {
+      ...(after === undefined ? {} : { after }),
+      protocol: 'binary',
+      // Acknowledged when they are out: a slow reader slows the shell and fills no memory here.
+      onBytes: (data, _seq, replayed) => {
         replaying = replayed;
-        stdout.write(data);
+        return new Promise((written) => stdout.write(data, () => written()));
       },
       onGap: (bytes) => process.stderr.write(`\r\n[${bytes} bytes of output were skipped]\r\n`),
       onDisconnected: () => process.stderr.write('\r\n[connection lost, reconnecting …]\r\n'),
       onEnd: (how) => {
         restore();
-        resolve(how);
+        const back = `devpocket attach ${environmentId} --session ${terminal.session ?? ''} --after ${terminal.position}`;
+        resolve({ ...how, back: leaving ? back : null });
       },
     });
+    let leaving = false;
     const onData = (data: string): void => {
+      if (leaving) return;
       const typed = replaying ? data.replace(EMULATOR_REPLY, '') : data;
-      if (stdin.isTTY && typed.includes(DETACH)) {
-        detached = true;
-        terminal.close();
-        return;
-      }
-      if (typed !== '') terminal.input(typed);
+      const end = stdin.isTTY ? typed.indexOf(DETACH) : -1;
+      if (end !== 0 && typed !== '') terminal.input(end > 0 ? typed.slice(0, end) : typed);
+      if (end < 0) return;
+      leaving = true;
+      terminal.leave();
     };
     // A pipe that ends is the end of what is typed: the shell sees Ctrl-D.
     const onEnd = (): void => terminal.input('\x04');
@@ -64,11 +78,11 @@ export async function attachTerminal({ client, environmentId, sessionId }: Attac
     stdout.on('resize', onResize);
     terminal.connect();
   });
-  if (detached) {
-    process.stderr.write('\r\n[left; the shell goes on]\r\n');
+  if (end.exit) return exitCodeOf(end.exit);
+  if (end.back !== null) {
+    process.stderr.write(`\r\n[left; the shell goes on. Come back to it: ${end.back}]\r\n`);
     return 0;
   }
-  if (end.exit) return exitCodeOf(end.exit);
   throw new UserError(`The terminal was closed (${end.error ?? String(end.code)})`);
 }
 

@@ -1,18 +1,27 @@
 import { ApiError } from './rest-client';
-import { type Socket, TerminalClient, type TerminalClientOptions } from './terminal-client';
+import { TerminalClient } from './terminal-client';
+import { type Socket, type TerminalClientOptions } from './terminal-options';
 
 class FakeSocket implements Socket {
   readyState = 1;
+  binaryType = 'blob';
   readonly sent: Record<string, unknown>[] = [];
   onopen: Socket['onopen'] = null;
   onmessage: Socket['onmessage'] = null;
   onclose: Socket['onclose'] = null;
   onerror: Socket['onerror'] = null;
 
-  constructor(readonly url: URL) {}
+  constructor(
+    readonly url: URL,
+    readonly offered: readonly string[],
+    readonly protocol: string,
+  ) {}
 
-  send(data: string): void {
-    this.sent.push(JSON.parse(data) as Record<string, unknown>);
+  send(data: string | Uint8Array): void {
+    const frame = Buffer.from(data);
+    if (typeof data === 'string') this.sent.push(JSON.parse(data) as Record<string, unknown>);
+    else if (frame[0] === 2) this.sent.push({ framed: JSON.parse(frame.toString('utf8', 1)) as unknown });
+    else this.sent.push({ opcode: frame[0], seq: frame.readUIntBE(1, 6), data: frame.toString('utf8', 7) });
   }
 
   close(): void {
@@ -25,7 +34,15 @@ class FakeSocket implements Socket {
   }
 
   say(message: Readonly<Record<string, unknown>>): void {
-    this.onmessage?.({ data: JSON.stringify(message) });
+    const text = JSON.stringify(message);
+    this.onmessage?.({ data: this.protocol.endsWith('binary') ? arrayBuffer(Buffer.from(`\u0002${text}`)) : text });
+  }
+
+  /** Output of the binary subprotocol. */
+  print(bytes: Buffer | string, seq: number): void {
+    const head = Buffer.from([1, 0, 0, 0, 0, 0, 0]);
+    head.writeUIntBE(seq, 1, 6);
+    this.onmessage?.({ data: arrayBuffer(Buffer.concat([head, Buffer.from(bytes)])) });
   }
 
   welcome(fields: Readonly<Record<string, unknown>> = {}): void {
@@ -39,12 +56,17 @@ class FakeSocket implements Socket {
   }
 }
 
+/** As a browser hands a frame over. */
+const arrayBuffer = (bytes: Buffer): ArrayBuffer => new Uint8Array(bytes).buffer;
+
 /** A client on fake sockets. */
 class World {
   readonly sockets: FakeSocket[] = [];
   readonly ends: unknown[] = [];
   readonly waits: number[] = [];
   readonly client: TerminalClient;
+  /** What the server speaks. */
+  spoken = 'devpocket.v1.json';
 
   constructor(options: Partial<TerminalClientOptions> = {}) {
     this.client = new TerminalClient({
@@ -53,8 +75,8 @@ class World {
       token: () => Promise.resolve('t'),
       cols: 80,
       rows: 24,
-      openSocket: (url) => {
-        const socket = new FakeSocket(new URL(url));
+      openSocket: (url, offered) => {
+        const socket = new FakeSocket(new URL(url), offered, this.spoken);
         this.sockets.push(socket);
         return socket;
       },
@@ -176,5 +198,138 @@ describe('a terminal client', () => {
     (await world.socket(1)).over(code, error === null ? null : { code: error });
     if (!forGood) await world.socket(2);
     expect(world.ends).toEqual(forGood ? [[code, error]] : []);
+  });
+
+  it('leaves when what was typed is taken, and stays away', async () => {
+    world = new World();
+    const socket = await world.socket(1);
+    socket.welcome();
+    world.client.input('ab');
+    world.client.leave();
+    expect(world.ends).toEqual([]);
+    socket.say({ type: 'input_ack', seq: 2 });
+    expect(world.ends).toEqual([[1000, null]]);
+  });
+
+  it('leaves also where nobody takes what was typed', async () => {
+    world = new World();
+    (await world.socket(1)).welcome();
+    world.client.input('ab');
+    world.client.leave(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(world.ends).toEqual([[1000, null]]);
+  });
+});
+
+describe('a terminal client in the binary subprotocol', () => {
+  const printed: unknown[] = [];
+  const bytes: Buffer[] = [];
+  let world: World;
+  beforeEach(() => {
+    printed.length = 0;
+    bytes.length = 0;
+    world = new World({
+      protocol: 'binary',
+      onOutput: (...output) => printed.push(output),
+      onBytes: (data) => void bytes.push(Buffer.from(data)),
+      onGap: (missing) => printed.push(missing),
+    });
+    world.spoken = 'devpocket.v1.binary';
+  });
+  afterEach(() => world.client.close());
+
+  it('offers both and takes bytes as ArrayBuffers', async () => {
+    const { offered, binaryType } = await world.socket(1);
+    expect([offered, binaryType]).toEqual([['devpocket.v1.binary', 'devpocket.v1.json', 'bearer.t'], 'arraybuffer']);
+  });
+
+  it('counts what it types and is told beyond 32 bits', async () => {
+    const first = await world.socket(1);
+    const far = 5 * 2 ** 32 + 7;
+    first.welcome({ input_seq: far, seq: far });
+    world.client.input('ä');
+    world.client.resize(90, 30);
+    first.print('x', far + 1);
+    expect(first.sent).toEqual([{ opcode: 0, seq: far + 2, data: 'ä' }, { framed: { type: 'resize', cols: 90, rows: 30 } }]);
+    expect(printed).toEqual([['x', far + 1, false]]);
+    first.say({ type: 'input_ack', seq: far + 2 });
+    expect([world.client.position, world.client.unacknowledged]).toEqual([far + 1, 0]);
+  });
+
+  it('resends what was not acknowledged and goes on behind the last byte', async () => {
+    const first = await world.socket(1);
+    first.welcome();
+    for (const text of ['ab', 'cd']) world.client.input(text);
+    first.print('out', 3);
+    first.over(1006);
+    const second = await world.socket(2);
+    expect(Object.fromEntries(second.url.searchParams)).toMatchObject({ session_id: 's', client_id: 'c', after: '3', ack: '1' });
+    second.welcome({ seq: 3, input_seq: 2 });
+    expect(second.sent).toEqual([{ opcode: 0, seq: 4, data: 'cd' }]);
+  });
+
+  it('acknowledges every 32 KiB', async () => {
+    const socket = await world.socket(1);
+    socket.welcome();
+    for (let at = 8_192; at <= 65_536; at += 8_192) socket.print(Buffer.alloc(8_192, 'x'), at);
+    expect(socket.sent).toEqual([32_768, 65_536].map((seq) => ({ framed: { type: 'ack', seq } })));
+  });
+
+  it('acknowledges what takes time to render when it is rendered', async () => {
+    world.client.close();
+    let render = (): void => undefined;
+    world = new World({ protocol: 'binary', onBytes: () => new Promise((resolve) => (render = resolve)) });
+    world.spoken = 'devpocket.v1.binary';
+    const socket = await world.socket(1);
+    socket.welcome();
+    socket.print(Buffer.alloc(40_000), 40_000);
+    expect(socket.sent).toEqual([]);
+    render();
+    await socket.sentMore(1);
+    expect(socket.sent).toEqual([{ framed: { type: 'ack', seq: 40_000 } }]);
+  });
+
+  it('puts characters together over frames and cuts, gives bytes as they came, and begins anew behind a gap', async () => {
+    const first = await world.socket(1);
+    first.welcome();
+    const smile = Buffer.from('\ufeff😀');
+    first.print(smile.subarray(0, 5), 5);
+    first.over(1006);
+    const second = await world.socket(2);
+    second.welcome({ seq: 5 });
+    second.print(smile.subarray(5), 7);
+    second.print(smile.subarray(3, 5), 9);
+    second.say({ type: 'gap', bytes: 90, seq: 99 });
+    second.print('é', 101);
+    expect(printed).toEqual([['\ufeff', 5, false], ['😀', 7, false], 90, ['é', 101, false]]);
+    expect(Buffer.concat(bytes).toString('hex')).toBe(
+      Buffer.concat([smile, smile.subarray(3, 5), Buffer.from('é')]).toString('hex'),
+    );
+  });
+
+  it('speaks JSON with a server that chooses it, now or at the next connection', async () => {
+    const first = await world.socket(1);
+    first.welcome();
+    first.print('é', 2);
+    world.client.input('ab');
+    world.spoken = 'devpocket.v1.json';
+    first.over(1006);
+    const second = await world.socket(2);
+    second.welcome({ seq: 2 });
+    second.say({ type: 'output', data: 'ü', seq: 4 });
+    expect(second.sent).toEqual([{ type: 'input', data: 'ab', seq: 2 }]);
+    expect(printed).toEqual([
+      ['é', 2, false],
+      ['ü', 4, false],
+    ]);
+    expect(Buffer.concat(bytes).toString()).toBe('éü');
+  });
+
+  it('ignores frames that it does not know', async () => {
+    const socket = await world.socket(1);
+    socket.welcome();
+    for (const frame of [[], [9, 1], [1, 0]]) socket.onmessage?.({ data: arrayBuffer(Buffer.from(frame)) });
+    socket.onmessage?.({ data: JSON.stringify({ type: 'pong' }) });
+    expect([printed, world.ends, world.sockets.length]).toEqual([[], [], 1]);
   });
 });

@@ -1,54 +1,6 @@
-import { ApiError, isRecord } from './rest-client';
-
-/** The part of the browser's WebSocket that is used here; Node has the same. */
-export interface Socket {
-  readonly readyState: number;
-  send(data: string): void;
-  close(code?: number): void;
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
-  onerror: ((event: never) => void) | null;
-}
-
-export interface TerminalExitView {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly reason: string;
-}
-
-export interface TerminalClientOptions {
-  /** Where the server is, e.g. `http://127.0.0.1:8000`. */
-  readonly url: string;
-  readonly environmentId: string;
-  /** Asked before each connection and each renewal. Refused with an ApiError it ends the terminal; else it is asked again, as after any cut. */
-  readonly token: () => Promise<string>;
-  readonly cols: number;
-  readonly rows: number;
-  /** Joins an existing session; without it a new one begins. */
-  readonly sessionId?: string;
-  /** `seq` up to which output is already there. */
-  readonly after?: number;
-  readonly clientId?: string;
-  readonly openSocket?: (url: string, protocols: string[]) => Socket;
-  /** Milliseconds to wait before the n-th attempt in a row (from 1), unless the server asks for more. */
-  readonly backoff?: (attempt: number) => number;
-  /** Milliseconds between pings; a connection that says nothing from one to the next is given up. 15 000 by default. */
-  readonly pingEveryMs?: number;
-  /** Attempts in a row after which it gives up; endless without it. */
-  readonly attempts?: number;
-
-  /** `replayed`: part of the history that the emulator must not answer (until `replay_until`). */
-  readonly onOutput: (data: string, seq: number, replayed: boolean) => void;
-  /** So many bytes are lost for this client. */
-  readonly onGap?: (bytes: number, seq: number) => void;
-  readonly onConnected?: (welcome: Readonly<Record<string, unknown>>) => void;
-  readonly onDisconnected?: (code: number) => void;
-  readonly onStatus?: (status: string) => void;
-  readonly onError?: (code: string, message: string) => void;
-  /** The end: the shell's own, or one that reconnecting cannot mend. Called once. */
-  readonly onEnd: (end: { readonly exit: TerminalExitView | null; readonly code: number; readonly error: string | null }) => void;
-}
+import { ApiError } from './rest-client';
+import { type Socket, type TerminalClientOptions, type TerminalExitView } from './terminal-options';
+import { binaryWire, jsonWire, SUBPROTOCOLS, type TerminalProtocol, type TerminalWire } from './terminal-wire';
 
 interface Pending {
   readonly text: string;
@@ -64,6 +16,8 @@ const RENEW_EVERY_MS = 10 * 60_000;
 /** A network that died without a word is noticed in twice that; the server's patience is 60 s. */
 const PING_EVERY_MS = 15_000;
 const PIECE = 16_384;
+/** How long a leave waits for what was typed before it. */
+const LEAVE_MS = 3_000;
 /** The server lets 256 KiB go unacknowledged. */
 const ACK_EVERY_BYTES = 32_768;
 
@@ -73,6 +27,9 @@ const ACK_EVERY_BYTES = 32_768;
  */
 export class TerminalClient {
   private socket: Socket | null = null;
+  private wire: TerminalWire = jsonWire;
+  /** Holds what has come of a character. */
+  private decoder = newDecoder();
   private sessionId: string | null;
   private clientId: string | null;
   private seq: number | null;
@@ -90,6 +47,7 @@ export class TerminalClient {
   private welcomed = false;
   private counted = false;
   private ended = false;
+  private leaving: ReturnType<typeof setTimeout> | null = null;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private renewal: ReturnType<typeof setInterval> | null = null;
   private heartbeat: ReturnType<typeof setInterval> | null = null;
@@ -139,7 +97,7 @@ export class TerminalClient {
       this.typed += utf8Length(piece);
       const pending = { text: piece, seq: this.typed };
       this.pending.push(pending);
-      if (this.welcomed) this.send({ type: 'input', data: pending.text, seq: pending.seq });
+      if (this.welcomed) this.type(pending);
       at = end;
     }
   }
@@ -149,7 +107,13 @@ export class TerminalClient {
     if (this.welcomed) this.send({ type: 'resize', cols, rows });
   }
 
-  /** Leaves the session; the shell goes on. */
+  /** Leaves when the terminal has taken what was typed, or cannot be reached; the shell goes on. */
+  leave(patienceMs = LEAVE_MS): void {
+    if (this.pending.length === 0) this.close();
+    else this.leaving ??= setTimeout(() => this.close(), patienceMs);
+  }
+
+  /** Leaves the session at once; the shell goes on. */
   close(): void {
     this.finish(1000, null);
   }
@@ -174,15 +138,20 @@ export class TerminalClient {
     if (this.sessionId !== null) url.searchParams.set('session_id', this.sessionId);
     if (this.sessionId !== null && this.seq !== null) url.searchParams.set('after', String(this.seq));
     if (this.clientId !== null) url.searchParams.set('client_id', this.clientId);
-    const protocols = ['devpocket.v1.json', `bearer.${token}`];
+    const spoken: TerminalProtocol[] = this.options.protocol === 'binary' ? ['binary', 'json'] : ['json'];
+    const protocols = [...spoken.map((one) => SUBPROTOCOLS[one]), `bearer.${token}`];
     const socket = this.options.openSocket?.(url.href, protocols) ?? (new WebSocket(url, protocols) as unknown as Socket);
+    socket.binaryType = 'arraybuffer';
     this.socket = socket;
     this.silent = false;
     this.heartbeat ??= setInterval(() => this.beat(), this.options.pingEveryMs ?? PING_EVERY_MS);
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;
       this.silent = false;
-      if (typeof data === 'string') this.receive(data);
+      this.wire = socket.protocol === SUBPROTOCOLS.binary ? binaryWire : jsonWire;
+      const received = this.wire.read(data);
+      if (received?.type === 'output') this.output(received.data, received.seq);
+      else if (received) this.receive(received.message);
     };
     socket.onclose = ({ code }) => {
       if (socket === this.socket) this.closed(code);
@@ -201,25 +170,34 @@ export class TerminalClient {
     if (this.welcomed) this.send({ type: 'ping' });
   }
 
-  private receive(text: string): void {
-    const message: unknown = JSON.parse(text);
-    if (!isRecord(message)) return;
-    const { type, seq, data, code } = message;
+  private output(data: string | Uint8Array, seq: number): void {
+    this.seq = seq;
+    const { onOutput, onBytes } = this.options;
+    const replayed = seq <= this.replayUntil;
+    const rendered = onBytes?.(typeof data === 'string' ? encoder.encode(data) : data, seq, replayed);
+    if (onOutput) {
+      const text = typeof data === 'string' ? this.decoder.decode() + data : this.decoder.decode(data, { stream: true });
+      if (text !== '') onOutput(text, seq, replayed);
+    }
+    if (rendered) void rendered.then(() => this.rendered(seq));
+    else this.rendered(seq);
+  }
+
+  private rendered(seq: number): void {
+    if (this.welcomed && seq - this.acknowledged >= ACK_EVERY_BYTES) this.acknowledge(seq);
+  }
+
+  private receive(message: Readonly<Record<string, unknown>>): void {
+    const { type, seq, code } = message;
     switch (type) {
       case 'welcome':
         this.welcome(message);
-        break;
-      case 'output':
-        if (typeof data !== 'string' || typeof seq !== 'number') break;
-        this.seq = seq;
-        this.options.onOutput(data, seq, seq <= this.replayUntil);
-        if (seq - this.acknowledged >= ACK_EVERY_BYTES) this.acknowledge(seq);
         break;
       case 'gap':
         if (typeof seq !== 'number') break;
         this.seq = seq;
         this.acknowledge(seq);
-        this.options.onGap?.(Number(message.bytes), seq);
+        this.missed(Number(message.bytes), seq);
         break;
       case 'input_ack':
         this.took(Number(seq));
@@ -249,7 +227,7 @@ export class TerminalClient {
     const resumed = this.sessionId !== null && this.seq !== null;
     if (typeof session_id === 'string') this.sessionId = session_id;
     if (typeof client_id === 'string') this.clientId = client_id;
-    if (resumed && Number(gap) > 0) this.options.onGap?.(Number(gap), Number(seq));
+    if (resumed && Number(gap) > 0) this.missed(Number(gap), Number(seq));
     this.seq = Number(seq);
     this.acknowledged = this.seq;
     this.replayUntil = Number(replay_until);
@@ -257,7 +235,7 @@ export class TerminalClient {
     this.welcomed = true;
     if (!this.counted) this.countFrom(Number(input_seq));
     this.took(Number(input_seq));
-    for (const piece of this.pending) this.send({ type: 'input', data: piece.text, seq: piece.seq });
+    for (const piece of this.pending) this.type(piece);
     if (message.cols !== this.size.cols || message.rows !== this.size.rows) this.send({ type: 'resize', ...this.size });
     this.renewal ??= setInterval(() => this.renew(), RENEW_EVERY_MS);
     this.options.onConnected?.(message);
@@ -273,6 +251,13 @@ export class TerminalClient {
   private took(seq: number): void {
     this.taken = Math.max(this.taken, seq);
     this.pending = this.pending.filter((piece) => piece.seq > seq);
+    if (this.leaving && this.pending.length === 0) this.close();
+  }
+
+  /** What comes next begins a character. */
+  private missed(bytes: number, seq: number): void {
+    this.decoder = newDecoder();
+    this.options.onGap?.(bytes, seq);
   }
 
   private acknowledge(seq: number): void {
@@ -306,6 +291,7 @@ export class TerminalClient {
     if (this.ended) return;
     this.ended = true;
     if (this.retry) clearTimeout(this.retry);
+    if (this.leaving) clearTimeout(this.leaving);
     if (this.renewal) clearInterval(this.renewal);
     if (this.heartbeat) clearInterval(this.heartbeat);
     const { socket } = this;
@@ -315,7 +301,11 @@ export class TerminalClient {
   }
 
   private send(message: Readonly<Record<string, unknown>>): void {
-    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket?.readyState === OPEN) this.socket.send(this.wire.message(message));
+  }
+
+  private type({ text, seq }: Pending): void {
+    if (this.socket?.readyState === OPEN) this.socket.send(this.wire.input(text, seq));
   }
 }
 
@@ -327,6 +317,11 @@ function pieceEnd(text: string, at: number): number {
 }
 
 const encoder = new TextEncoder();
+
+/** A byte order mark is output as any other. */
+function newDecoder(): TextDecoder {
+  return new TextDecoder('utf-8', { ignoreBOM: true });
+}
 
 function utf8Length(text: string): number {
   return encoder.encode(text).length;

@@ -12,6 +12,7 @@ interface AttachFlags {
   readonly url?: string;
   readonly username?: string;
   readonly session?: string;
+  readonly after?: number;
 }
 
 @Command({
@@ -25,6 +26,7 @@ export class AttachCommand extends CommandRunner {
   }
 
   async run([environment = '']: string[], flags: AttachFlags): Promise<void> {
+    if (flags.after !== undefined && flags.session === undefined) throw new UserError('--after needs --session', 2);
     const url = flags.url ?? this.settings.serverUrl();
     const apiKey = flags.username === undefined ? this.settings.apiKey() : null;
     const client = new RestClient({ url, ...(apiKey === null ? {} : { apiKey }) });
@@ -32,7 +34,8 @@ export class AttachCommand extends CommandRunner {
       if (apiKey === null) await this.signIn(client, flags.username);
       const environmentId = await this.find(client, environment);
       const session = flags.session === undefined ? {} : { sessionId: flags.session };
-      process.exitCode = await attachTerminal({ client, environmentId, ...session });
+      const after = flags.after === undefined ? {} : { after: flags.after };
+      process.exitCode = await attachTerminal({ client, environmentId, ...session, ...after });
     } catch (error) {
       throw reachable(error, url);
     }
@@ -63,6 +66,16 @@ export class AttachCommand extends CommandRunner {
   @Option({ flags: '--session <id>', description: 'an existing session (default: a new one)' })
   session(value: string): string {
     return value;
+  }
+
+  @Option({
+    flags: '--after <bytes>',
+    description: 'output of the session that is already shown (default: none, all that is kept)',
+  })
+  after(value: string): number {
+    const bytes = Number(value);
+    if (!/^\d+$/.test(value) || !Number.isSafeInteger(bytes)) throw new UserError('--after must be a count of bytes', 2);
+    return bytes;
   }
 
   private async signIn(client: RestClient, username: string | undefined): Promise<void> {
