@@ -161,6 +161,7 @@ export async function eventually<T>(look: () => Promise<T | null | undefined | f
 export { ApiError };
 export * from './operations';
 export * from './json-schemas';
+export * from './bad-network';
 export * from './event-source';
 export * from './talk';
 export * from './server-rig';

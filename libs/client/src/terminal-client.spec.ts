@@ -133,6 +133,17 @@ describe('a terminal client', () => {
     expect(world.client.unacknowledged).toBe(1);
   });
 
+  it('sends in few pieces what was typed key by key while there was no connection', async () => {
+    world = new World();
+    const first = await world.socket(1);
+    for (let n = 0; n < 20_000; n += 1) world.client.input('é');
+    first.welcome();
+    expect(first.sent.map(({ data, seq }) => [String(data).length, seq])).toEqual([
+      [16_384, 32_768],
+      [3_616, 40_000],
+    ]);
+  });
+
   it('tells how many bytes are not acknowledged', async () => {
     world = new World();
     (await world.socket(1)).welcome();

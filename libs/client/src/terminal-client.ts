@@ -235,6 +235,8 @@ export class TerminalClient {
     this.welcomed = true;
     if (!this.counted) this.countFrom(Number(input_seq));
     this.took(Number(input_seq));
+    // Keys typed one by one while there was no connection go together.
+    this.pending = joined(this.pending);
     for (const piece of this.pending) this.type(piece);
     if (message.cols !== this.size.cols || message.rows !== this.size.rows) this.send({ type: 'resize', ...this.size });
     this.renewal ??= setInterval(() => this.renew(), RENEW_EVERY_MS);
@@ -309,11 +311,28 @@ export class TerminalClient {
   }
 }
 
+/** The same input in as few pieces as it has room in. Halves of a character that were typed apart stay apart: they were counted so. */
+function joined(pieces: readonly Pending[]): Pending[] {
+  const whole: Pending[] = [];
+  for (const { text, seq } of pieces) {
+    const last = whole.at(-1);
+    if (last && last.text.length + text.length <= PIECE && !endsInHalf(last.text))
+      whole[whole.length - 1] = { text: last.text + text, seq };
+    else whole.push({ text, seq });
+  }
+  return whole;
+}
+
 /** Where the piece that begins at `at` ends: never between the halves of a surrogate pair. */
 function pieceEnd(text: string, at: number): number {
   const end = Math.min(text.length, at + PIECE);
-  const last = text.charCodeAt(end - 1);
-  return end < text.length && last >= 0xd800 && last <= 0xdbff ? end + 1 : end;
+  return end < text.length && endsInHalf(text.slice(at, end)) ? end + 1 : end;
+}
+
+/** With the first half of a surrogate pair. */
+function endsInHalf(text: string): boolean {
+  const last = text.charCodeAt(text.length - 1);
+  return last >= 0xd800 && last <= 0xdbff;
 }
 
 const encoder = new TextEncoder();
