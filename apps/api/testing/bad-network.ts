@@ -16,6 +16,7 @@ export class BadNetwork {
   cuts = 0;
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
+  private readonly connections = new Set<() => void>();
 
   constructor(
     private readonly target: number,
@@ -27,6 +28,11 @@ export class BadNetwork {
   async open(): Promise<string> {
     await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Cuts each connection that there is with a probability. */
+  cutSome(probability: number): void {
+    for (const cut of this.connections) if (Math.random() < probability) cut();
   }
 
   close(): void {
@@ -41,11 +47,14 @@ export class BadNetwork {
     const cut = (): void => {
       if (left !== -Infinity) this.cuts += 1;
       left = -Infinity;
+      this.connections.delete(cut);
       // Half of them are resets, behind which what is under way is lost; the others come behind it.
       for (const socket of [client, upstream]) if (Math.random() < 0.5) socket.resetAndDestroy();
       client.destroy();
       upstream.destroy();
     };
+    this.connections.add(cut);
+    client.on('close', () => this.connections.delete(cut));
     const pass = (from: Socket, to: Socket, pace: number | undefined): void => {
       this.sockets.add(from);
       from.on('data', (chunk: Buffer) => {

@@ -211,6 +211,20 @@ describe('a terminal client', () => {
     expect(world.ends).toEqual(forGood ? [[code, error]] : []);
   });
 
+  it('goes on behind a screen that it asked for', async () => {
+    const screens: unknown[] = [];
+    world = new World({ onScreen: (screen) => screens.push(screen) });
+    const first = await world.socket(1);
+    world.client.paint(); // before the welcome there is nothing to be painted
+    first.welcome();
+    world.client.paint();
+    first.say({ type: 'screen', seq: 500, cols: 80, rows: 24, data: 'painted' });
+    expect(first.sent).toEqual([{ type: 'screen' }, { type: 'ack', seq: 500 }]);
+    expect(screens).toEqual([{ seq: 500, cols: 80, rows: 24, data: 'painted' }]);
+    first.over(1006);
+    expect((await world.socket(2)).url.searchParams.get('after')).toBe('500');
+  });
+
   it('leaves when what was typed is taken, and stays away', async () => {
     world = new World();
     const socket = await world.socket(1);

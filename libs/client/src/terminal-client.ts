@@ -102,6 +102,11 @@ export class TerminalClient {
     }
   }
 
+  /** Asks for the screen as it stands, instead of the output up to it: for who fell behind. Lost with the connection. */
+  paint(): void {
+    if (this.welcomed) this.send({ type: 'screen' });
+  }
+
   resize(cols: number, rows: number): void {
     this.size = { cols, rows };
     if (this.welcomed) this.send({ type: 'resize', cols, rows });
@@ -199,6 +204,9 @@ export class TerminalClient {
         this.acknowledge(seq);
         this.missed(Number(message.bytes), seq);
         break;
+      case 'screen':
+        this.painted(Number(seq), message);
+        break;
       case 'input_ack':
         this.took(Number(seq));
         break;
@@ -254,6 +262,13 @@ export class TerminalClient {
     this.taken = Math.max(this.taken, seq);
     this.pending = this.pending.filter((piece) => piece.seq > seq);
     if (this.leaving && this.pending.length === 0) this.close();
+  }
+
+  private painted(seq: number, { cols, rows, data }: Readonly<Record<string, unknown>>): void {
+    this.seq = seq;
+    this.decoder = newDecoder();
+    this.options.onScreen?.({ seq, cols: Number(cols), rows: Number(rows), data: String(data) });
+    this.acknowledge(seq);
   }
 
   /** What comes next begins a character. */

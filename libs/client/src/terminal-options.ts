@@ -20,6 +20,13 @@ export interface TerminalExitView {
   readonly reason: string;
 }
 
+export interface TerminalScreenView {
+  readonly seq: number;
+  readonly cols: number;
+  readonly rows: number;
+  readonly data: string;
+}
+
 export interface TerminalClientOptions {
   /** Where the server is, e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
@@ -53,7 +60,9 @@ export interface TerminalClientOptions {
    * only then are they acknowledged, and the server sends at most 256 KiB more than that.
    */
   readonly onBytes?: (data: Uint8Array, seq: number, replayed: boolean) => void | Promise<void>;
-  /** So many bytes are lost for this client. */
+  /** Asked for by `paint`: escape sequences that paint the screen as it stands at `seq`, modes included. Output goes on behind it. */
+  readonly onScreen?: (screen: TerminalScreenView) => void;
+  /** So many bytes are lost for this client: `paint` shows what the screen is by now. */
   readonly onGap?: (bytes: number, seq: number) => void;
   readonly onConnected?: (welcome: Readonly<Record<string, unknown>>) => void;
   readonly onDisconnected?: (code: number) => void;

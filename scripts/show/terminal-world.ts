@@ -1,0 +1,116 @@
+import { isRecord, RestClient, TerminalClient, type TerminalClientOptions } from '@devpocket/client';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { WebSocket } from 'ws';
+import { freePort, ServerProcess } from './server-process';
+
+const PASSWORD = 'Correct-horse-1';
+const NAME = 'shower';
+
+/** A server on the local runtime, its limits raised, with one environment that runs: for shows of terminals. */
+export class TerminalWorld {
+  private constructor(
+    readonly server: ServerProcess,
+    readonly client: RestClient,
+    readonly environmentId: string,
+    private readonly dataDir: string,
+  ) {}
+
+  /** @param more settings of the server */
+  static async start(more: Readonly<Record<string, string>> = {}): Promise<TerminalWorld> {
+    const dataDir = mkdtempSync(join(tmpdir(), 'devpocket-show-'));
+    const env = {
+      DATA_DIR: dataDir,
+      RUNTIME: 'local',
+      RATE_LIMIT_ENABLED: 'false',
+      BCRYPT_ROUNDS: '8',
+      WS_MAX_CONNECTIONS_PER_USER: '10000',
+      TERMINAL_MAX_SESSIONS_PER_ENVIRONMENT: '10000',
+      ...more,
+    };
+    const user = ['user', 'create', '--username', NAME, '--email', `${NAME}@example.com`, '--admin'];
+    await promisify(execFile)(process.execPath, [join(process.cwd(), 'dist/apps/cli/src/main.js'), ...user], {
+      env: { PATH: process.env.PATH ?? '', DEVPOCKET_PASSWORD: PASSWORD, ...env },
+    });
+    const server = new ServerProcess(await freePort(), env);
+    await server.start();
+    const client = new RestClient({ url: server.url });
+    await client.login(NAME, PASSWORD);
+    const me = await client.request('GET', '/auth/me');
+    if (isRecord(me)) await client.request('PATCH', `/users/${String(me.id)}`, { subscription_plan: 'admin' });
+    const resources = { cpu: '4000m', memory: '8Gi', storage: '20Gi' };
+    const made = await client.request('POST', '/environments', { name: 'show', template: 'ubuntu', resources });
+    const id = isRecord(made) ? String(made.id) : '';
+    for (;;) {
+      const { status } = await client.environment(id);
+      if (status === 'running') break;
+      if (status === 'error') throw new Error('The environment did not start');
+      await delay(20);
+    }
+    return new TerminalWorld(server, client, id, dataDir);
+  }
+
+  /** Not connected yet. @param url another way to the server */
+  terminal(
+    options: Omit<TerminalClientOptions, 'url' | 'environmentId' | 'token' | 'cols' | 'rows'>,
+    url = this.server.url,
+  ): TerminalClient {
+    return new TerminalClient({
+      url,
+      environmentId: this.environmentId,
+      token: () => this.client.accessToken(),
+      cols: 100,
+      rows: 30,
+      openSocket: (address, protocols) =>
+        new WebSocket(address, protocols) as unknown as ReturnType<NonNullable<TerminalClientOptions['openSocket']>>,
+      ...options,
+    });
+  }
+
+  async remove(sessionId: string): Promise<void> {
+    await this.client.request('DELETE', `/environments/${this.environmentId}/terminals/${sessionId}`);
+  }
+
+  get serverPid(): number {
+    return this.server.pid;
+  }
+
+  get hostPid(): number {
+    const found = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .find((pid) => {
+        const command = commandOf(Number(pid));
+        return command.includes('pty-host.js') && command.includes(this.dataDir);
+      });
+    return Number(found ?? 0);
+  }
+
+  async end(): Promise<void> {
+    const host = this.hostPid;
+    await this.server.end('SIGINT');
+    while (host > 0 && commandOf(host) !== '') await delay(20); // it ends with a server that is interrupted
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+export interface ProcessUse {
+  readonly rssKib: number;
+  readonly descriptors: number;
+}
+
+export function useOf(pid: number): ProcessUse {
+  const rss = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return { rssKib: Number(rss ?? 0), descriptors: readdirSync(`/proc/${pid}/fd`).length };
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // it has ended
+  }
+}
