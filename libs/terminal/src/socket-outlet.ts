@@ -44,7 +44,11 @@ export class SocketOutlet implements Outlet {
       return;
     }
     socket.send(bytes, { binary, compress: bytes.length >= COMPRESS_BYTES }, written);
-    if (probe) socket.ping(probePayload(seq));
+    if (probe) this.probe(seq);
+  }
+
+  probe(seq: number): void {
+    if (this.usable()) this.socket.ping(probePayload(seq));
   }
 
   /** @param heard told the position of each probe that the client answers */

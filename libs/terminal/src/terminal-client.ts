@@ -26,6 +26,8 @@ export interface Outlet {
    * @param sent called when they have left this process
    */
   output(parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void;
+  /** Asks so without output. */
+  probe(seq: number): void;
   close(code: number, reason: string): void;
   /** True while so much of its input waits for the shell that nothing is read from it: its answers stand behind. */
   isDeaf(): boolean;
@@ -187,6 +189,8 @@ export class AttachedClient {
       this.emit(length - tail);
     }
     this.flushing = false;
+    // A window that became small has a smaller step: what was sent in the large one may want a probe now, and nothing else is under way.
+    if (!this.closed && this.isProbeDue()) this.outlet.probe(this.position);
     if (!this.last || this.closed || this.position < this.ring.end) return;
     this.send(this.last.message);
     this.close(this.last.code, this.last.reason);
@@ -213,13 +217,17 @@ export class AttachedClient {
     this.position += length;
     this.inSocket += length;
     this.gather.sent(length, now);
-    const probe = this.window.isDue(this.position);
-    if (probe) this.window.probed(this.position, now);
-    this.outlet.output(parts, this.position, probe, () => {
+    this.outlet.output(parts, this.position, this.isProbeDue(), () => {
       const full = this.inSocket >= SOCKET_WINDOW_BYTES;
       this.inSocket -= length;
       if (full) this.moved();
     });
+  }
+
+  private isProbeDue(): boolean {
+    if (!this.window.isDue(this.position)) return false;
+    this.window.probed(this.position, this.clock.millis());
+    return true;
   }
 
   /** It fell behind what is kept. */

@@ -23,8 +23,9 @@ class Phone {
     output: (parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void => {
       this.messages.push({ type: 'output', data: Buffer.concat(parts).toString('utf8'), seq });
       this.later(sent);
-      if (probe) this.later(() => this.attachment?.client.heard(seq));
+      if (probe) this.outlet.probe(seq);
     },
+    probe: (seq: number): void => this.later(() => this.attachment?.client.heard(seq)),
     close: (code: number): void => {
       this.closed = code;
     },
@@ -91,6 +92,37 @@ async function advance(clock: ManualClock, ms: number): Promise<void> {
 }
 
 describe('a session', () => {
+  it('gives all there is to one that takes it, however long it took before', async () => {
+    // Once as fast as can be, so that the window is large, then anything: it may become small at any moment.
+    const step = fc.record({
+      bytes: fc.integer({ min: 1, max: 30_000 }),
+      ms: fc.constantFrom(1, 1, 20, 500, 6_000),
+      takes: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+        const { clock, terminal, attach } = world(1_048_576);
+        const phone = new Phone();
+        attach(phone);
+        terminal.print(Buffer.alloc(400_000, 'f'));
+        await advance(clock, 5);
+        let printed = 400_000;
+        for (const { bytes, ms, takes } of steps) {
+          phone.reads = false;
+          terminal.print(Buffer.alloc(bytes, 's'));
+          printed += bytes;
+          await advance(clock, ms);
+          if (takes) phone.take();
+        }
+        phone.reads = true;
+        phone.take();
+        for (let n = 0; n < 5; n += 1) await advance(clock, 500);
+        expect(phone.text.length).toBe(printed);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('gives a client that comes back exactly what it missed', async () => {
     await fc.assert(
       fc.asyncProperty(
