@@ -46,11 +46,12 @@ export function networkArguments(
   uid: number | null,
 ): readonly string[] {
   const spaces = `/proc/${target}/ns`;
-  const leashed = ['/bin/sh', '-c', LEASHED, 'devpocket', path];
+  const leashed = ['/bin/sh', '-c', LEASHED, 'devpocket'];
   if (kind === 'pasta') {
     const closed = ['-t', 'none', '-u', 'none', '-T', 'none', '-U', 'none'];
     return [
       ...leashed,
+      path,
       '--foreground',
       '--quiet',
       '--config-net',
@@ -65,6 +66,20 @@ export function networkArguments(
     ];
   }
   const user = uid === null ? ['--userns-path', `${spaces}/user`] : [];
+  // Its own sandbox lets go of every mount, and that would reach the machine's where they are shared (systemd's are): root's namespaces of
+  // networks in /run/netns would be gone.
+  const apart = uid === null ? [] : ['unshare', '--mount', '--propagation', 'private', '--'];
   const alone = ['--disable-host-loopback', '--enable-sandbox', '--enable-seccomp'];
-  return [...leashed, '--configure', '--mtu=65520', ...alone, ...user, '--netns-type=path', `${spaces}/net`, 'tap0'];
+  return [
+    ...leashed,
+    ...apart,
+    path,
+    '--configure',
+    '--mtu=65520',
+    ...alone,
+    ...user,
+    '--netns-type=path',
+    `${spaces}/net`,
+    'tap0',
+  ];
 }
