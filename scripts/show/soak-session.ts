@@ -22,6 +22,7 @@ export const FILL = [1, NUMBERS] as const;
 
 export interface SoakOptions {
   readonly name: number;
+  readonly environmentId: string;
   readonly protocol: TerminalProtocol;
   /** The way to the server. */
   readonly url: string;
@@ -49,6 +50,7 @@ export class SoakSession {
     this.client = world.terminal(
       {
         protocol: options.protocol,
+        environmentId: options.environmentId,
         backoff: () => 20 + Math.random() * 200,
         onBytes: (bytes) => this.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
         onConnected: () => (this.connections += 1),
@@ -66,8 +68,10 @@ export class SoakSession {
     );
   }
 
-  get id(): string {
-    return this.client.session ?? '';
+  /** Closes the shell. */
+  async remove(world: TerminalWorld): Promise<void> {
+    this.leave();
+    if (this.client.session !== null) await world.remove(this.client.session, this.options.environmentId);
   }
 
   /** Types a line, in two pieces. */

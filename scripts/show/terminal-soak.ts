@@ -16,6 +16,8 @@ const { values } = parseArgs({
 });
 const MINUTE_MS = 60_000;
 const SESSIONS = Number(values.sessions ?? (values.short ? 40 : 200));
+/** So many processes an environment may have. */
+const A_ENVIRONMENT = 40;
 const FOR_MS = Number(values.minutes ?? (values.short ? 0.5 : 15)) * MINUTE_MS;
 /** From when on memory must not grow, and by how much it may be off. A short run has not come to rest. */
 const BASE_AT_MS = values.short ? FOR_MS / 2 : 3 * MINUTE_MS;
@@ -116,6 +118,18 @@ async function sampleOf(world: TerminalWorld, atMs: number): Promise<Sample> {
   return { atMs, server: useOf(world.serverPid), host: useOf(world.hostPid), handles };
 }
 
+/** When connections that are kept alive for a while are gone. */
+async function atRest(world: TerminalWorld): Promise<Sample> {
+  let last = await sampleOf(world, 0);
+  for (let same = 0; same < 12; same += 1) {
+    await delay(500);
+    const now = await sampleOf(world, 0);
+    if (now.server.descriptors !== last.server.descriptors) same = 0;
+    last = now;
+  }
+  return last;
+}
+
 function judgeMemory(samples: readonly Sample[]): void {
   const from = samples.findIndex(({ atMs }) => atMs >= BASE_AT_MS);
   for (const name of ['server', 'host'] as const) {
@@ -136,7 +150,7 @@ async function judgeDescriptors(world: TerminalWorld, before: Sample): Promise<v
     after.host.descriptors - before.host.descriptors,
     after.handles - before.handles,
   ];
-  for (const until = performance.now() + 10_000; performance.now() < until; await delay(200)) {
+  for (const until = performance.now() + 20_000; performance.now() < until; await delay(200)) {
     if (left().every((count) => count <= SPARE_DESCRIPTORS)) break;
     after = await sampleOf(world, 0);
   }
@@ -146,23 +160,23 @@ async function judgeDescriptors(world: TerminalWorld, before: Sample): Promise<v
 }
 
 async function main(): Promise<void> {
-  const world = await TerminalWorld.start({ METRICS_TOKEN: TOKEN });
+  const world = await TerminalWorld.start({ METRICS_TOKEN: TOKEN }, Math.ceil(SESSIONS / A_ENVIRONMENT));
   const network = new BadNetwork(world.server.port, { bytesBetweenCuts: BYTES_BETWEEN_CUTS, cuts: Infinity });
   const sessions: SoakSession[] = [];
   try {
     const url = await network.open();
     // As many connections to its database as many calls at once make it open, which stay.
     await Promise.all(Array.from({ length: 2 * SESSIONS }, () => world.client.environment(world.environmentId)));
-    const before = await sampleOf(world, 0);
+    const before = await atRest(world);
     for (let n = 0; n < SESSIONS; n += 1) {
-      sessions.push(new SoakSession(world, { name: n, protocol: n % 2 === 0 ? 'binary' : 'json', url }));
+      const environmentId = world.environmentIds[Math.floor(n / A_ENVIRONMENT)] ?? '';
+      sessions.push(new SoakSession(world, { name: n, environmentId, protocol: n % 2 === 0 ? 'binary' : 'json', url }));
     }
     const soak = new Soak(world, network, sessions);
     await soak.run().catch((error: unknown) => faults.push(error instanceof Error ? error.message : String(error)));
     for (const { fault } of sessions) if (fault !== null && !faults.includes(fault)) faults.push(fault);
     judgeMemory(soak.samples);
-    for (const session of sessions) session.leave();
-    for (const { id } of sessions) if (id !== '') await world.remove(id);
+    for (const session of sessions) await session.remove(world);
     await judgeDescriptors(world, before);
     process.stdout.write(`${network.cuts} cuts, ${sessions.length} shells\n`);
   } finally {

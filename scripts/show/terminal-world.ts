@@ -11,17 +11,17 @@ import { freePort, ServerProcess } from './server-process';
 const PASSWORD = 'Correct-horse-1';
 const NAME = 'shower';
 
-/** A server on the local runtime, its limits raised, with one environment that runs: for shows of terminals. */
+/** A server on the local runtime, its limits raised, with environments that run: for shows of terminals. */
 export class TerminalWorld {
   private constructor(
     readonly server: ServerProcess,
     readonly client: RestClient,
-    readonly environmentId: string,
+    readonly environmentIds: readonly string[],
     private readonly dataDir: string,
   ) {}
 
-  /** @param more settings of the server */
-  static async start(more: Readonly<Record<string, string>> = {}): Promise<TerminalWorld> {
+  /** @param more settings of the server @param environments how many: the processes of each are limited */
+  static async start(more: Readonly<Record<string, string>> = {}, environments = 1): Promise<TerminalWorld> {
     const dataDir = mkdtempSync(join(tmpdir(), 'devpocket-show-'));
     const env = {
       DATA_DIR: dataDir,
@@ -42,21 +42,20 @@ export class TerminalWorld {
     await client.login(NAME, PASSWORD);
     const me = await client.request('GET', '/auth/me');
     if (isRecord(me)) await client.request('PATCH', `/users/${String(me.id)}`, { subscription_plan: 'admin' });
-    const resources = { cpu: '4000m', memory: '8Gi', storage: '20Gi' };
-    const made = await client.request('POST', '/environments', { name: 'show', template: 'ubuntu', resources });
-    const id = isRecord(made) ? String(made.id) : '';
-    for (;;) {
-      const { status } = await client.environment(id);
-      if (status === 'running') break;
-      if (status === 'error') throw new Error('The environment did not start');
-      await delay(20);
-    }
-    return new TerminalWorld(server, client, id, dataDir);
+    const ids: string[] = [];
+    for (let n = 1; n <= environments; n += 1) ids.push(await running(client, `show-${n}`));
+    return new TerminalWorld(server, client, ids, dataDir);
+  }
+
+  get environmentId(): string {
+    return this.environmentIds[0] ?? '';
   }
 
   /** Not connected yet. @param url another way to the server */
   terminal(
-    options: Omit<TerminalClientOptions, 'url' | 'environmentId' | 'token' | 'cols' | 'rows'>,
+    options: Omit<TerminalClientOptions, 'url' | 'environmentId' | 'token' | 'cols' | 'rows'> & {
+      readonly environmentId?: string;
+    },
     url = this.server.url,
   ): TerminalClient {
     return new TerminalClient({
@@ -71,8 +70,8 @@ export class TerminalWorld {
     });
   }
 
-  async remove(sessionId: string): Promise<void> {
-    await this.client.request('DELETE', `/environments/${this.environmentId}/terminals/${sessionId}`);
+  async remove(sessionId: string, environmentId = this.environmentId): Promise<void> {
+    await this.client.request('DELETE', `/environments/${environmentId}/terminals/${sessionId}`);
   }
 
   get serverPid(): number {
@@ -94,6 +93,18 @@ export class TerminalWorld {
     await this.server.end('SIGINT');
     while (host > 0 && commandOf(host) !== '') await delay(20); // it ends with a server that is interrupted
     rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+async function running(client: RestClient, name: string): Promise<string> {
+  const resources = { cpu: '4000m', memory: '8Gi', storage: '20Gi' };
+  const made = await client.request('POST', '/environments', { name, template: 'ubuntu', resources });
+  const id = isRecord(made) ? String(made.id) : '';
+  for (;;) {
+    const { status } = await client.environment(id);
+    if (status === 'running') return id;
+    if (status === 'error') throw new Error('The environment did not start');
+    await delay(20);
   }
 }
 
