@@ -1,6 +1,6 @@
 import { LABEL } from '@devpocket/container-runtime';
 import { type Clock, Loop } from '@devpocket/kernel';
-import { createInterface } from 'node:readline';
+import { linesOf } from './answer-lines';
 import { type EngineSession } from './engine-session';
 import { filterOf, heldOf } from './names';
 
@@ -39,8 +39,8 @@ export class EngineEvents {
   private async follow(signal: AbortSignal): Promise<void> {
     const query = { filters: { type: ['container'], label: filterOf(this.session.install).label } };
     const answer = await this.session.engine.stream('GET', '/events', { query, signal });
-    await this.tellAll();
-    for await (const line of createInterface({ input: answer, crlfDelay: Infinity })) {
+    await this.tellAll(signal);
+    for await (const line of linesOf(answer)) {
       const { Action, status, Actor } = parse(line);
       const environmentId = Actor?.Attributes?.[LABEL.environment];
       if (environmentId === undefined || QUIET.test(Action ?? status ?? '')) continue;
@@ -49,8 +49,8 @@ export class EngineEvents {
     }
   }
 
-  private async tellAll(): Promise<void> {
-    const containers = await this.session.containers();
+  private async tellAll(signal: AbortSignal): Promise<void> {
+    const containers = await this.session.containers({ signal });
     const now = new Set(containers.flatMap((one) => heldOf(one)?.environmentId ?? []));
     const all = new Set([...now, ...this.known]);
     this.known = now;

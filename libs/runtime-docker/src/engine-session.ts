@@ -24,6 +24,11 @@ export interface EngineIdentity {
   readonly isPodman: boolean;
 }
 
+interface Asked {
+  readonly environmentId?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** One engine as this process sees it: what it shows, and what only this process knows of what it did there. */
 export class EngineSession {
   readonly state: VolumeState;
@@ -58,13 +63,13 @@ export class EngineSession {
 
   /** @throws EngineError */
   containersOf({ environmentId }: Pick<Place, 'environmentId'>): Promise<readonly ContainerSummary[]> {
-    return this.containers(environmentId);
+    return this.containers({ environmentId });
   }
 
   /** Of all environments of this installation, or of one. @throws EngineError */
-  containers(environmentId?: string): Promise<readonly ContainerSummary[]> {
+  containers({ environmentId, signal }: Asked = {}): Promise<readonly ContainerSummary[]> {
     const query = { all: true, filters: filterOf(this.install, environmentId) };
-    return this.engine.get<readonly ContainerSummary[]>('/containers/json', { query });
+    return this.engine.get<readonly ContainerSummary[]>('/containers/json', { query, ...(signal ? { signal } : {}) });
   }
 
   /**
@@ -153,7 +158,7 @@ export class EngineSession {
   }
 
   private async traces(environmentId: string): Promise<Traces> {
-    const containers = await this.containers(environmentId);
+    const containers = await this.containers({ environmentId });
     const main = mainsOf(containers).find((one) => !isUnborn(one));
     const crashed = main && !isAlive(main) && !wasToldToEnd(main);
     return {

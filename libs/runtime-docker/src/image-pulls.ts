@@ -1,5 +1,5 @@
 import { imageReason } from '@devpocket/container-runtime';
-import { createInterface } from 'node:readline';
+import { linesOf } from './answer-lines';
 import { type Engine } from './engine';
 import { EngineError, isAbsent } from './engine-error';
 import { failureIn, type PullMessage, PullProgress, pullQuery } from './pull-progress';
@@ -100,7 +100,7 @@ export class ImagePulls {
     try {
       const call = { query: pullQuery(image), signal: stop.signal, timeoutMs: SILENT_MS, headers: this.logins.headersFor(image) };
       const answer = await this.engine.stream('POST', '/images/create', call);
-      for await (const line of createInterface({ input: answer, crlfDelay: Infinity })) {
+      for await (const line of linesOf(answer)) {
         timer.refresh();
         const message = parse(line);
         const failure = message && failureIn(message);
