@@ -69,7 +69,7 @@ describe('what is asked of an engine', () => {
   });
 
   it('for an incarnation', () => {
-    expect(mainContainer(SPEC, { startupFailed: 'oh', notGrown: null, limitsStorage: false })).toEqual({
+    expect(mainContainer(SPEC, { startupFailed: 'oh', notGrown: null, limitsStorage: false, isPodman: false })).toEqual({
       ...COMMON,
       Hostname: 'my-env',
       Entrypoint: ['/bin/sh', '-c', FIRST_PROCESS, 'devpocket', 'My_env'],
@@ -84,7 +84,7 @@ describe('what is asked of an engine', () => {
   });
 
   it('for one whose root cannot be written to, on storage that holds to sizes', () => {
-    const options = { startupFailed: null, notGrown: 'small', limitsStorage: true };
+    const options = { startupFailed: null, notGrown: 'small', limitsStorage: true, isPodman: false };
     expect(mainContainer({ ...SPEC, readOnlyRoot: true }, options)).toMatchObject({
       Labels: { ...LABELS, 'devpocket.io/startup': '', 'devpocket.io/not-grown': 'small' },
       HostConfig: {
@@ -97,7 +97,7 @@ describe('what is asked of an engine', () => {
   });
 
   it('for its startup commands, which alone see the state', () => {
-    expect(startupContainer(SPEC)).toEqual({
+    expect(startupContainer(SPEC, false)).toEqual({
       ...COMMON,
       Entrypoint: ['/bin/sh', '-c', STARTUP_PROCESS, 'devpocket', 'echo $HOME'],
       Labels: { ...LABELS, 'devpocket.io/part': 'startup' },
@@ -107,5 +107,15 @@ describe('what is asked of an engine', () => {
         Mounts: [mount(`env-${ID}`, '/workspace'), mount(`env-${ID}-state`, '/devpocket')],
       },
     });
+  });
+
+  it('for Podman, which raises the limits that are not said as soon as one is', () => {
+    const options = { startupFailed: null, notGrown: null, limitsStorage: false };
+    const limitsOf = (isPodman: boolean): readonly unknown[] =>
+      [mainContainer(SPEC, { ...options, isPodman }), startupContainer(SPEC, isPodman)].map(
+        (body) => (body as { HostConfig: { Ulimits: unknown } }).HostConfig.Ulimits,
+      );
+    expect(limitsOf(true)).toEqual([[], []]);
+    expect(limitsOf(false)).toEqual([HOST.Ulimits, HOST.Ulimits]);
   });
 });

@@ -44,10 +44,11 @@ export interface MainOptions {
   readonly notGrown: string | null;
   /** Can the storage hold it to a size? Then the image's layer is, too. */
   readonly limitsStorage: boolean;
+  readonly isPodman: boolean;
 }
 
 /** Body of `POST /containers/create` for one incarnation. */
-export function mainContainer(spec: EnvironmentSpec, { startupFailed, notGrown, limitsStorage }: MainOptions): object {
+export function mainContainer(spec: EnvironmentSpec, { startupFailed, notGrown, limitsStorage, isPodman }: MainOptions): object {
   const { resources } = spec;
   return {
     ...common(spec),
@@ -61,7 +62,7 @@ export function mainContainer(spec: EnvironmentSpec, { startupFailed, notGrown, 
       ...(limitsStorage ? {} : { [STORAGE]: String(resources.storageBytes) }),
     },
     HostConfig: {
-      ...hostConfig(spec),
+      ...hostConfig(spec, isPodman),
       ReadonlyRootfs: spec.readOnlyRoot,
       // Memory that is the environment's own; programs are run from it, the terminal's among them.
       ...(spec.readOnlyRoot
@@ -77,14 +78,14 @@ export function mainContainer(spec: EnvironmentSpec, { startupFailed, notGrown, 
  * The container of the startup commands, there for the life of the environment whether or not it has any: it holds on to the volumes, and
  * by it the engine reads and writes them while nothing runs. What it leaves outside of the volumes nobody sees, so its root may be written to.
  */
-export function startupContainer(spec: EnvironmentSpec): object {
+export function startupContainer(spec: EnvironmentSpec, isPodman: boolean): object {
   const { environmentId } = spec;
   return {
     ...common(spec),
     Entrypoint: ['/bin/sh', '-c', STARTUP_PROCESS, 'devpocket', ...spec.startupCommands],
     Labels: { ...ownLabels(spec), [PART]: 'startup' },
     HostConfig: {
-      ...hostConfig(spec),
+      ...hostConfig(spec, isPodman),
       ReadonlyRootfs: false,
       Mounts: [mount(volumeName(environmentId), WORKSPACE_PATH), mount(stateVolumeName(environmentId), STATE_PATH)],
     },
@@ -114,7 +115,7 @@ function common(spec: EnvironmentSpec): object {
   };
 }
 
-function hostConfig({ environmentId, resources }: EnvironmentSpec): object {
+function hostConfig({ environmentId, resources }: EnvironmentSpec, isPodman: boolean): object {
   return {
     NetworkMode: networkName(environmentId),
     NanoCpus: resources.cpuMillis * CPU_MILLI_NANOS,
@@ -122,10 +123,13 @@ function hostConfig({ environmentId, resources }: EnvironmentSpec): object {
     // The same as memory: no swap beyond it.
     MemorySwap: resources.memoryBytes,
     PidsLimit: MOST_PROCESSES,
-    Ulimits: [
-      { Name: 'nofile', Soft: OPEN_FILES, Hard: OPEN_FILES },
-      { Name: 'core', Soft: 0, Hard: 0 },
-    ],
+    // With one of them said, Podman raises the others beyond what an engine without rights of its own may; its `default_ulimits` count.
+    Ulimits: isPodman
+      ? []
+      : [
+          { Name: 'nofile', Soft: OPEN_FILES, Hard: OPEN_FILES },
+          { Name: 'core', Soft: 0, Hard: 0 },
+        ],
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges'],
     Privileged: false,

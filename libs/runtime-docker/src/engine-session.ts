@@ -15,6 +15,8 @@ import { filterOf, incarnationOf, volumeName, wasToldToEnd } from './names';
 import { isAlive, isUnborn, mainsOf, sightOf, type StartSight, type Traces, type Trouble } from './sight';
 import { VolumeState } from './volume-state';
 
+/** How often a list is asked for that is no list. */
+const LISTS = 10;
 /** A limit that the storage does not hold to is held to by counting. */
 const COUNT_EVERY_MS = 60_000;
 
@@ -67,9 +69,18 @@ export class EngineSession {
   }
 
   /** Of all environments of this installation, or of one. @throws EngineError */
-  containers({ environmentId, signal }: Asked = {}): Promise<readonly ContainerSummary[]> {
+  async containers({ environmentId, signal }: Asked = {}): Promise<readonly ContainerSummary[]> {
     const query = { all: true, filters: filterOf(this.install, environmentId) };
-    return this.engine.get<readonly ContainerSummary[]>('/containers/json', { query, ...(signal ? { signal } : {}) });
+    const list = (): Promise<readonly ContainerSummary[]> =>
+      this.engine.get('/containers/json', { query, ...(signal ? { signal } : {}) });
+    for (let left = LISTS; ; left -= 1) {
+      try {
+        return await list();
+      } catch (error) {
+        // Podman has no answer when one of them goes meanwhile.
+        if (!isAbsent(error) || left <= 1) throw error;
+      }
+    }
   }
 
   /**
@@ -129,9 +140,10 @@ export class EngineSession {
     this.killed.delete(container);
   }
 
-  isOutOfMemory({ Id, State }: Container): boolean {
+  isOutOfMemory({ Id, Name, State }: Container): boolean {
     if (this.ending.has(Id) || this.killed.has(Id)) return false;
-    return State.ExitCode === 137 && (State.OOMKilled || this.known?.isPodman === true);
+    const guessed = this.known?.isPodman === true && !wasToldToEnd({ Names: [Name] });
+    return State.ExitCode === 137 && (State.OOMKilled || guessed);
   }
 
   subscribe(listener: (environmentId: string) => void): () => void {

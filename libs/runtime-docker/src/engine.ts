@@ -157,5 +157,8 @@ function errorOf(error: ModemError, signal: AbortSignal): EngineError {
   if (error.statusCode === undefined) return new EngineError(0, error.message);
   const told = error.json !== null && typeof error.json === 'object' && 'message' in error.json ? error.json.message : null;
   const words = typeof told === 'string' ? told : error.message.replace(/^\(HTTP code \d+\) .*? - /, '');
-  return new EngineError(error.statusCode, words.trim());
+  // Podman says 500 of what went away while it was asked.
+  const status =
+    error.statusCode === 500 && /no such (container|volume|network|image)$/i.test(words.trim()) ? 404 : error.statusCode;
+  return new EngineError(status, words.trim());
 }

@@ -135,6 +135,7 @@ export class EnvironmentStarts {
   ): Promise<void> {
     const { engine, state } = this.session;
     const { image, resources } = spec;
+    const { isPodman } = await this.session.identity();
     // Two incarnations must never write to one volume.
     await this.endOlder(spec, signal);
     if (!(await this.pulls.isPresent(image, signal))) {
@@ -151,7 +152,7 @@ export class EnvironmentStarts {
     const size = Number(workspace.Options?.size ?? 0);
     const notGrown =
       size > 0 && size < resources.storageBytes ? 'The volume could not grow: its size was fixed when it was made' : null;
-    const body = mainContainer(spec, { startupFailed, notGrown, limitsStorage: size > 0 });
+    const body = mainContainer(spec, { startupFailed, notGrown, limitsStorage: size > 0, isPodman });
     const main = await this.create(spec, mainName(spec.environmentId, spec.incarnation), body, signal);
     signal.throwIfAborted();
     await engine.post(`/containers/${main}/start`, { signal });
@@ -174,6 +175,8 @@ export class EnvironmentStarts {
         return make(name, null);
       }
     };
+    // Podman takes a size for an option of mount(8), and the volume cannot be mounted.
+    if ((await this.session.identity()).isPodman) this.limitsStorage = false;
     await make(stateVolumeName(spec.environmentId), null);
     return make(volumeName(spec.environmentId), this.limitsStorage === false ? null : spec.resources.storageBytes);
   }
@@ -207,7 +210,12 @@ export class EnvironmentStarts {
     const present = startupOf(await this.session.containersOf(spec));
     if (present && (!isUnborn(present) || incarnationOf(present) === spec.incarnation)) return present.Id;
     if (present) await this.session.engine.delete(`/containers/${present.Id}`, { query: { force: true }, signal });
-    return this.create(spec, startupName(spec.environmentId), startupContainer(spec), signal);
+    return this.create(
+      spec,
+      startupName(spec.environmentId),
+      startupContainer(spec, (await this.session.identity()).isPodman),
+      signal,
+    );
   }
 
   /** @returns what went wrong with the startup commands, now or when they ran */

@@ -91,8 +91,12 @@ export function sightOf({ containers, ended, volume }: Traces, known: Knowledge)
 }
 
 function crashOf({ OOMKilled, ExitCode }: ContainerState, isPodman: boolean): Trouble {
-  if (ExitCode === KILLED && (OOMKilled || isPodman))
+  if (ExitCode === KILLED && OOMKilled)
     return { reason: 'out_of_memory', message: 'The container used more memory than its limit', retryable: true };
+  if (ExitCode === KILLED && isPodman) {
+    const message = 'The container used more memory than its limit, or somebody else killed it: Podman does not tell which';
+    return { reason: 'out_of_memory', message, retryable: true };
+  }
   if (ExitCode === ENGINE_WENT)
     return { reason: 'node_lost', message: 'The machine or its container engine went down', retryable: true };
   if (ExitCode === 0)

@@ -14,18 +14,19 @@ import { type Engine } from './engine';
 import { isAbsent } from './engine-error';
 import { type ContainerSummary } from './engine-objects';
 import { startupOf } from './sight';
-import { files, pack } from './tar';
+import { files, pack, type TarEntry } from './tar';
 
 /** What is in the volume is its user's, and may be anything. */
 const MOST_BYTES = 8_388_608;
 const LOG_FOLDER = `${STATE_PATH}/log`;
-const PREPARED = `${STATE_PATH}/prepared`;
+const PREPARED = 'prepared';
 /** Of what went wrong with the startup commands: the script writes less. */
 const MOST_WORDS = 1_024;
 
 interface Scope {
   readonly engine: Engine;
   readonly clock: { now(): Date };
+  identity(): Promise<{ readonly isPodman: boolean }>;
   containersOf(place: Place): Promise<readonly ContainerSummary[]>;
 }
 
@@ -35,17 +36,23 @@ export class VolumeState {
 
   /** Gives new volumes to their user. Cut off, it is done again; done, it changes nothing that the user has changed. @throws EngineError */
   async prepare(container: string): Promise<void> {
-    if ((await this.read(container, PREPARED)) !== null) return;
-    const name = (path: string): string => path.slice(1);
+    if ((await this.read(container, `${STATE_PATH}/${PREPARED}`)) !== null) return;
     const own = { uid: USER_ID, mode: 0o755 };
+    const hidden = { ...own, mode: 0o700 };
     // The last says that the others are done: an archive is unpacked in order.
-    const entries = [
-      { ...own, name: `${name(WORKSPACE_PATH)}/` },
-      { ...own, name: `${name(STATE_PATH)}/`, mode: 0o700 },
-      { ...own, name: `${name(LOG_FOLDER)}/`, mode: 0o700 },
-      { ...own, name: name(PREPARED), mode: 0o600, data: Buffer.alloc(0) },
+    const inState = (folder: string) => [
+      { ...hidden, name: `${folder}/` },
+      { ...hidden, name: `${folder}/log/` },
+      { ...own, mode: 0o600, name: `${folder}/${PREPARED}`, data: Buffer.alloc(0) },
     ];
-    await this.scope.engine.unpack(container, '/', pack(entries, this.scope.clock.now()));
+    if ((await this.scope.identity()).isPodman) {
+      // It unpacks beneath the volumes what is not unpacked into one of them.
+      await this.unpack(container, WORKSPACE_PATH, [{ ...own, name: './' }]);
+      await this.unpack(container, STATE_PATH, inState('.'));
+    } else {
+      // It leaves the folder itself that it unpacks into as it is.
+      await this.unpack(container, '/', [{ ...own, name: `${WORKSPACE_PATH.slice(1)}/` }, ...inState(STATE_PATH.slice(1))]);
+    }
   }
 
   /** Did the startup commands begin, and what went wrong with them? Null: they did not begin. @throws EngineError */
@@ -66,7 +73,11 @@ export class VolumeState {
     if (lines.length === 0) return;
     const parts = encodeLog(lastOf(merge([...(await this.logIn(container)), ...lines])), 2);
     const entries = parts.map((data, at) => ({ name: String(at), mode: 0o600, uid: USER_ID, data }));
-    await this.scope.engine.unpack(container, LOG_FOLDER, pack(entries, this.scope.clock.now()));
+    await this.unpack(container, LOG_FOLDER, entries);
+  }
+
+  private unpack(container: string, path: string, entries: readonly TarEntry[]): Promise<void> {
+    return this.scope.engine.unpack(container, path, pack(entries, this.scope.clock.now()));
   }
 
   private async logIn(container: string): Promise<readonly LogLine[]> {

@@ -1,0 +1,51 @@
+import { SystemClock } from '@devpocket/kernel';
+import { StubEngine } from '../testing';
+import { Engine } from './engine';
+import { type Container, type ContainerState } from './engine-objects';
+import { EngineSession } from './engine-session';
+
+const GONE = { cause: 'no such container', message: 'container 56 does not exist in database: no such container', response: 500 };
+
+describe('an engine as a process sees it', () => {
+  let stub: StubEngine;
+  let session: EngineSession;
+  beforeEach(async () => {
+    stub = await StubEngine.open();
+    session = new EngineSession(await Engine.open(stub.settings), 'test', new SystemClock());
+  });
+  afterEach(() => stub.close());
+
+  it('is asked again for a list of which one goes meanwhile, which Podman has no answer for', async () => {
+    const containers = session.containers();
+    await stub.say('/containers/json', GONE, 500);
+    await stub.say('/containers/json', []);
+    expect(await containers).toEqual([]);
+  });
+
+  it('says what is wrong with every list', async () => {
+    const containers = session.containers();
+    const refused = expect(containers).rejects.toMatchObject({ status: 500, message: 'the database is locked' });
+    await stub.say('/containers/json', { message: 'the database is locked' }, 500);
+    await refused;
+  });
+
+  it('takes what went while it was asked to remove it for removed', async () => {
+    const removed = session.engine.delete('/containers/56');
+    await stub.say('/containers/56', GONE, 500);
+    await removed;
+  });
+
+  it.each([
+    ['Docker, which tells', 'Engine', '/env-1-1', { OOMKilled: true }, true],
+    ['Docker, which would have told', 'Engine', '/env-1-1', {}, false],
+    ['Podman, which does not tell', 'Podman Engine', '/env-1-1', {}, true],
+    ['Podman, of one that was told to end', 'Podman Engine', '/env-1-1-ended', {}, false],
+    ['Podman, of another end', 'Podman Engine', '/env-1-1', { ExitCode: 1 }, false],
+  ])('knows of memory from %s', async (_who, component, Name, more: Partial<ContainerState>, expected) => {
+    const identity = session.identity();
+    await stub.say('/version', { Version: '1', ApiVersion: '1.41', Components: [{ Name: component, Version: '1' }] });
+    await identity;
+    const State = { ExitCode: 137, OOMKilled: false, ...more } as ContainerState;
+    expect(session.isOutOfMemory({ Id: '1', Name, State } as Container)).toBe(expected);
+  });
+});
