@@ -74,6 +74,7 @@ describe('what is seen of an environment on an engine', () => {
     expect(see({ containers: [stopped], ended: ended({ ExitCode: 137 }) })).toMatchObject({ seen: 'stopped', incarnation: 2 });
     const running = container('running', 2, 'environment', `env-${ID}-2-ended`);
     expect(see({ containers: [running] }, { ending: new Set([running.Id]) })).toEqual({ seen: 'stopping', incarnation: 2 });
+    expect(see({ containers: [stopped] }, { ending: new Set([stopped.Id]) })).toEqual({ seen: 'stopping', incarnation: 2 });
     // Whoever told it to end may be gone: it is told again.
     expect(see({ containers: [running] })).toMatchObject({ seen: 'running', incarnation: 2 });
   });

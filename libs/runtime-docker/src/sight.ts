@@ -72,8 +72,9 @@ export function sightOf({ containers, ended, volume }: Traces, known: Knowledge)
     const { incarnation: at, phase, progress, failure } = start;
     return failure ? { seen: 'failed', incarnation: at, ...failure } : { seen: 'starting', incarnation: at, phase, progress };
   }
+  // Until its network has gone, too.
+  if (main && known.ending.has(main.Id)) return { seen: 'stopping', incarnation };
   if (main && isAlive(main)) {
-    if (known.ending.has(main.Id)) return { seen: 'stopping', incarnation };
     const { [STARTUP]: startupFailed, [NOT_GROWN]: volumeFailed } = main.Labels ?? {};
     return { seen: 'running', incarnation, startupFailed: startupFailed || null, volumeFailed: volumeFailed || null };
   }

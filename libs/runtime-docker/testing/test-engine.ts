@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DockerDriver, type EngineSettings } from '../src';
 import { Engine } from '../src/engine';
 import { type ContainerSummary, type Network, type Volume } from '../src/engine-objects';
+import { EngineSession } from '../src/engine-session';
 import { filterOf, incarnationOf } from '../src/names';
 import { isAlive, mainsOf } from '../src/sight';
 
@@ -71,6 +72,10 @@ export class TestEngine {
 
   containers(environmentId?: string): Promise<readonly ContainerSummary[]> {
     return this.engine.get('/containers/json', { query: { all: true, filters: filterOf(this.install, environmentId) } });
+  }
+
+  async isPodman(): Promise<boolean> {
+    return (await new EngineSession(this.engine, this.install, new SystemClock()).identity()).isPodman;
   }
 
   /** The container whose shells run now. */
