@@ -136,15 +136,13 @@ export class ContainerLogs {
 
   /** The last lines, from the newest source backwards until there are enough. */
   private async tail(place: Place, { lines, since }: LogQuery, signal: AbortSignal): Promise<readonly LogLine[]> {
+    const { isPodman } = await this.session.identity();
     let found: LogLine[] = [];
     for (const one of [...(await this.containers(place))].reverse()) {
-      const part: LogLine[] = [];
-      for await (const line of this.container(one, { tail: lines, since }, signal)) part.push(line);
-      // Cut off where it may lack lines of the same nanosecond.
-      const [first] = part;
-      const whole =
-        part.length < lines + TAIL_SPARE ? part : part.filter(({ position }) => position.time !== first?.position.time);
-      found = [...whole, ...found];
+      found = [
+        ...(await (isPodman ? this.lastRead(one, lines, since, signal) : this.lastOf(one, lines, since, signal))),
+        ...found,
+      ];
       if (found.length >= lines) break;
     }
     if (found.length < lines) found = [...(await this.session.state.readLog(place)), ...found];
@@ -152,6 +150,25 @@ export class ContainerLogs {
     return merge(found)
       .filter(({ position }) => from === null || position.time >= from)
       .slice(-lines);
+  }
+
+  private async lastOf(one: ContainerSummary, lines: number, since: Date | null, signal: AbortSignal): Promise<LogLine[]> {
+    const part: LogLine[] = [];
+    for await (const line of this.container(one, { tail: lines, since }, signal)) part.push(line);
+    if (part.length < lines + TAIL_SPARE) return part;
+    // Cut off where it may lack lines of the same nanosecond.
+    const [first] = part;
+    return part.filter(({ position }) => position.time !== first?.position.time);
+  }
+
+  /** Podman, asked for the last lines, joins pieces of one to the line before it; and tells the second alone, of which a tail lacks some. */
+  private async lastRead(one: ContainerSummary, lines: number, since: Date | null, signal: AbortSignal): Promise<LogLine[]> {
+    let part: LogLine[] = [];
+    for await (const line of this.container(one, { since }, signal)) {
+      part.push(line);
+      if (part.length >= 2 * lines + TAIL_SPARE) part = part.slice(-lines);
+    }
+    return part.slice(-lines);
   }
 
   /** Goes on for ever: over broken connections, stops and starts. */

@@ -25,7 +25,7 @@ import { EngineSession } from './engine-session';
 import { EnvironmentActs } from './environment-acts';
 import { EnvironmentStarts } from './environment-starts';
 import { ImagePulls } from './image-pulls';
-import { filterOf, heldOf } from './names';
+import { filterOf, heldOf, isOf } from './names';
 import { reportOf } from './report';
 import { RegistryLogins } from './registry-logins';
 import { UsageReader } from './usage-reader';
@@ -132,9 +132,8 @@ export class DockerDriver extends RuntimeDriver {
         engine.get<readonly Network[]>('/networks', { query }),
       ]),
     );
-    const found = [...containers, ...(Volumes ?? []), ...networks].flatMap((object) => heldOf(object) ?? []);
-    // An engine that reads filters otherwise must not show what is another installation's.
-    return [...new Map(found.filter((one) => one.install === install).map((one) => [one.environmentId, one])).values()];
+    const own = [...containers, ...(Volumes ?? []), ...networks].filter((object) => isOf(object, install));
+    return [...new Map(own.flatMap((object) => heldOf(object) ?? []).map((one) => [one.environmentId, one])).values()];
   }
 
   usage(places: readonly Place[]): Promise<ReadonlyMap<string, Usage>> {

@@ -28,14 +28,16 @@ describe('events of an engine', () => {
     answer.writeHead(200).flushHeaders();
     return answer;
   }
-  const event = (id: string): string =>
-    `${JSON.stringify({ Action: 'die', Actor: { Attributes: { 'devpocket.io/env': id } } })}\n`;
+  const labels = (id: string, install = 'test') => ({ 'devpocket.io/env': id, 'devpocket.io/install': install });
+  const event = (id: string, install?: string): string =>
+    `${JSON.stringify({ Action: 'die', Actor: { Attributes: labels(id, install) } })}\n`;
 
   it('are told, also those that came while it was asked what there is', async () => {
     const stream = await beginEvents();
     const list = await stub.next('/containers/json');
     stream.write(event('early'));
-    list.end(JSON.stringify([{ Id: '1', Names: [], State: 'running', Labels: { 'devpocket.io/env': 'present' } }]));
+    list.end(JSON.stringify([{ Id: '1', Names: [], State: 'running', Labels: labels('present') }]));
+    stream.write(event('foreign', 'other'));
     stream.write(event('late').slice(0, 20));
     stream.end(event('late').slice(20));
     await beginEvents();

@@ -2,7 +2,7 @@ import { LABEL } from '@devpocket/container-runtime';
 import { type Clock, Loop } from '@devpocket/kernel';
 import { linesOf } from './answer-lines';
 import { type EngineSession } from './engine-session';
-import { filterOf, heldOf } from './names';
+import { filterOf, heldOf, isOf } from './names';
 
 const AGAIN_MS = 1_000;
 /** How an environment looks does not change by these. */
@@ -42,8 +42,9 @@ export class EngineEvents {
     await this.tellAll(signal);
     for await (const line of linesOf(answer)) {
       const { Action, status, Actor } = parse(line);
-      const environmentId = Actor?.Attributes?.[LABEL.environment];
-      if (environmentId === undefined || QUIET.test(Action ?? status ?? '')) continue;
+      const Labels = Actor?.Attributes ?? {};
+      const environmentId = Labels[LABEL.environment];
+      if (environmentId === undefined || !isOf({ Labels }, this.session.install) || QUIET.test(Action ?? status ?? '')) continue;
       this.known.add(environmentId);
       this.session.changed(environmentId);
     }

@@ -29,6 +29,21 @@ describe('an engine as a process sees it', () => {
     await refused;
   });
 
+  it('leaves alone what is of another environment or installation, which Podman lists, too', async () => {
+    const labels = (env: string, install: string) => ({ 'devpocket.io/env': env, 'devpocket.io/install': install });
+    const one = (Id: string, env: string, install = 'test') => ({ Id, Created: Id, Names: [], Labels: labels(env, install) });
+    const listed = [one('2', 'a'), one('1', 'a'), one('3', 'b'), one('4', 'a', 'other'), { ...one('5', 'a'), Labels: null }];
+    const found = Promise.all([session.containers({ environmentId: 'a' }), session.networksOf('a'), session.containers()]);
+    await stub.say('/containers/json', listed);
+    await stub.say('/networks', listed);
+    await stub.say('/containers/json', listed);
+    expect((await found).map((some) => some.map(({ Id }) => Id))).toEqual([
+      ['2', '1'],
+      ['1', '2'],
+      ['2', '1', '3'],
+    ]);
+  });
+
   it('takes what went while it was asked to remove it for removed', async () => {
     const removed = session.engine.delete('/containers/56');
     await stub.say('/containers/56', GONE, 500);

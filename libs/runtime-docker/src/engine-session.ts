@@ -11,7 +11,7 @@ import {
   type Version,
   type Volume,
 } from './engine-objects';
-import { filterOf, incarnationOf, volumeName, wasToldToEnd } from './names';
+import { filterOf, incarnationOf, isOf, volumeName, wasToldToEnd } from './names';
 import { isAlive, isUnborn, mainsOf, sightOf, type StartSight, type Traces, type Trouble } from './sight';
 import { VolumeState } from './volume-state';
 
@@ -75,7 +75,7 @@ export class EngineSession {
       this.engine.get('/containers/json', { query, ...(signal ? { signal } : {}) });
     for (let left = LISTS; ; left -= 1) {
       try {
-        return await list();
+        return (await list()).filter((one) => isOf(one, this.install, environmentId));
       } catch (error) {
         // Podman has no answer when one of them goes meanwhile.
         if (!isAbsent(error) || left <= 1) throw error;
@@ -90,7 +90,9 @@ export class EngineSession {
   async networksOf(environmentId: string, signal?: AbortSignal): Promise<readonly Network[]> {
     const query = { filters: filterOf(this.install, environmentId) };
     const found = await this.engine.get<readonly Network[]>('/networks', { query, ...(signal ? { signal } : {}) });
-    return [...found].sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
+    return found
+      .filter((one) => isOf(one, this.install, environmentId))
+      .sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
   }
 
   /** @throws RuntimeError `unreachable` */

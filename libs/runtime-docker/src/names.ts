@@ -39,10 +39,19 @@ export function ownLabels(spec: EnvironmentSpec): Record<string, string> {
   return { ...labelsOf(spec, spec.install), [LABEL.incarnation]: String(spec.incarnation) };
 }
 
-/** As the query `filters` of lists and events takes it. */
+/**
+ * As the query `filters` of lists and events takes it. Podman lists networks and volumes that bear any one of the labels: what is listed is
+ * held to `isOf`, too.
+ */
 export function filterOf(install: string, environmentId?: string): { readonly label: readonly string[] } {
   const own = `${LABEL.install}=${install}`;
   return { label: environmentId === undefined ? [own, LABEL.environment] : [own, `${LABEL.environment}=${environmentId}`] };
+}
+
+/** Is it this installation's, and that environment's where one is named? */
+export function isOf(object: Pick<ContainerSummary, 'Labels'>, install: string, environmentId?: string): boolean {
+  const held = heldOf(object);
+  return held?.install === install && (environmentId === undefined || held.environmentId === environmentId);
 }
 
 export function incarnationOf({ Labels }: Pick<ContainerSummary, 'Labels'>): number {

@@ -5,7 +5,7 @@ import { DockerDriver, type EngineSettings } from '../src';
 import { Engine } from '../src/engine';
 import { type ContainerSummary, type Network, type Volume } from '../src/engine-objects';
 import { EngineSession } from '../src/engine-session';
-import { filterOf, incarnationOf } from '../src/names';
+import { filterOf, incarnationOf, isOf } from '../src/names';
 import { isAlive, mainsOf } from '../src/sight';
 
 /** Present on the engine without a registry: a shell, busybox and a user 1000. */
@@ -91,13 +91,18 @@ export class TestEngine {
     const [containers, { Volumes }, networks] = await Promise.all([
       this.containers(),
       this.engine.get<{ readonly Volumes: readonly Volume[] | null }>('/volumes', { query }),
-      this.engine.get<readonly Network[]>('/networks', { query }),
+      this.networks(),
     ]);
     return [
       ...containers.map(({ Names }) => `container ${Names[0]?.slice(1) ?? ''}`),
-      ...(Volumes ?? []).map(({ Name }) => `volume ${Name}`),
+      ...(Volumes ?? []).filter((one) => isOf(one, this.install)).map(({ Name }) => `volume ${Name}`),
       ...networks.map(({ Name }) => `network ${Name}`),
     ].sort();
+  }
+
+  private async networks(): Promise<readonly Network[]> {
+    const query = { filters: filterOf(this.install) };
+    return (await this.engine.get<readonly Network[]>('/networks', { query })).filter((one) => isOf(one, this.install));
   }
 
   /** Removes what runs of an environment, as somebody else would. */
@@ -115,9 +120,7 @@ export class TestEngine {
   async clear(): Promise<void> {
     for (const { Id } of await this.containers()) await this.engine.delete(`/containers/${Id}`, { query: { force: true } });
     // By their ids: two networks of one name are what a fault may leave.
-    const query = { filters: filterOf(this.install) };
-    for (const { Id } of await this.engine.get<readonly Network[]>('/networks', { query }))
-      await this.engine.delete(`/networks/${Id}`);
+    for (const { Id } of await this.networks()) await this.engine.delete(`/networks/${Id}`);
     for (const object of await this.left()) {
       const [kind, name = ''] = object.split(' ');
       await this.engine.delete(`/${kind ?? ''}s/${name}`);
