@@ -22,6 +22,43 @@ describe('an engine as a process sees it', () => {
     expect(await containers).toEqual([]);
   });
 
+  describe('that has lost a container of which it then cannot list any (Podman)', () => {
+    const lost = '5'.repeat(64);
+    const message = `updating container ${lost} state: joining network namespace of container ${lost}: unknown FS magic on "/run/netns/a"`;
+    const inspected = (install: string) => ({
+      Id: lost,
+      Config: { Labels: { 'devpocket.io/env': 'a', 'devpocket.io/install': install } },
+    });
+    const fail = async (times: number): Promise<void> => {
+      for (let left = times; left > 0; left -= 1) await stub.say('/containers/json', { message }, 500);
+    };
+
+    it('is given time, and then rid of it where it is ours', async () => {
+      const containers = session.containers();
+      await fail(10);
+      await stub.say(`/containers/${lost}/json`, inspected('test'));
+      await stub.say(`/containers/${lost}`, null, 204);
+      await stub.say('/containers/json', []);
+      expect(await containers).toEqual([]);
+    });
+
+    it('is left alone when it finds it again', async () => {
+      const containers = session.containers();
+      await fail(9);
+      await stub.say('/containers/json', []);
+      expect(await containers).toEqual([]);
+    });
+
+    it('says what to do where it is not ours', async () => {
+      const refused = expect(session.containers()).rejects.toMatchObject({
+        message: expect.stringContaining('podman rm -f 555') as string,
+      });
+      await fail(10);
+      await stub.say(`/containers/${lost}/json`, inspected('other'));
+      await refused;
+    });
+  });
+
   it('says what is wrong with every list', async () => {
     const containers = session.containers();
     const refused = expect(containers).rejects.toMatchObject({ status: 500, message: 'the database is locked' });

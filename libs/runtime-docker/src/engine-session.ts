@@ -1,6 +1,7 @@
 import { StorageMeter } from '@devpocket/container-runtime';
 import { type Clock } from '@devpocket/kernel';
 import { type Place, type Sighting } from '@devpocket/runtime';
+import { ContainerList, type Listing } from './container-list';
 import { type Engine } from './engine';
 import { isAbsent, toRuntimeError } from './engine-error';
 import {
@@ -15,8 +16,6 @@ import { filterOf, incarnationOf, isOf, volumeName, wasToldToEnd } from './names
 import { isAlive, isUnborn, mainsOf, sightOf, type StartSight, type Traces, type Trouble } from './sight';
 import { VolumeState } from './volume-state';
 
-/** How often a list is asked for that is no list. */
-const LISTS = 10;
 /** A limit that the storage does not hold to is held to by counting. */
 const COUNT_EVERY_MS = 60_000;
 
@@ -24,11 +23,6 @@ export interface EngineIdentity {
   readonly name: string;
   readonly version: string;
   readonly isPodman: boolean;
-}
-
-interface Asked {
-  readonly environmentId?: string;
-  readonly signal?: AbortSignal;
 }
 
 /** One engine as this process sees it: what it shows, and what only this process knows of what it did there. */
@@ -41,6 +35,7 @@ export class EngineSession {
   /** The newest incarnation of each environment that was seen to run. */
   private readonly ran = new Map<string, number>();
   private readonly listeners = new Set<(environmentId: string) => void>();
+  private readonly list: ContainerList;
   private known: EngineIdentity | null = null;
   /** What is under way of starts here. */
   startOf: (environmentId: string) => StartSight | null = () => null;
@@ -50,6 +45,7 @@ export class EngineSession {
     readonly install: string,
     readonly clock: Clock,
   ) {
+    this.list = new ContainerList(engine, install, clock);
     this.state = new VolumeState(this);
     this.storage = new StorageMeter(clock, COUNT_EVERY_MS);
   }
@@ -69,18 +65,8 @@ export class EngineSession {
   }
 
   /** Of all environments of this installation, or of one. @throws EngineError */
-  async containers({ environmentId, signal }: Asked = {}): Promise<readonly ContainerSummary[]> {
-    const query = { all: true, filters: filterOf(this.install, environmentId) };
-    const list = (): Promise<readonly ContainerSummary[]> =>
-      this.engine.get('/containers/json', { query, ...(signal ? { signal } : {}) });
-    for (let left = LISTS; ; left -= 1) {
-      try {
-        return (await list()).filter((one) => isOf(one, this.install, environmentId));
-      } catch (error) {
-        // Podman has no answer when one of them goes meanwhile.
-        if (!isAbsent(error) || left <= 1) throw error;
-      }
-    }
+  containers(listing: Listing = {}): Promise<readonly ContainerSummary[]> {
+    return this.list.read(listing);
   }
 
   /**

@@ -2,6 +2,7 @@ import { SystemClock } from '@devpocket/kernel';
 import { type EnvironmentSpec, type Place, type RuntimeDriver, type Sighting } from '@devpocket/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DockerDriver, type EngineSettings } from '../src';
+import { ContainerList } from '../src/container-list';
 import { Engine } from '../src/engine';
 import { type ContainerSummary, type Network, type Volume } from '../src/engine-objects';
 import { EngineSession } from '../src/engine-session';
@@ -71,7 +72,8 @@ export class TestEngine {
   }
 
   containers(environmentId?: string): Promise<readonly ContainerSummary[]> {
-    return this.engine.get('/containers/json', { query: { all: true, filters: filterOf(this.install, environmentId) } });
+    const list = new ContainerList(this.engine, this.install, new SystemClock());
+    return list.read(environmentId === undefined ? {} : { environmentId });
   }
 
   async isPodman(): Promise<boolean> {
