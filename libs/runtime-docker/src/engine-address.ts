@@ -34,6 +34,12 @@ export interface EngineCertificates {
 
 /** @throws Error naming the file that cannot be read */
 export function certificatesIn(folder: string): EngineCertificates {
-  const read = (name: string): Buffer => readFileSync(join(folder, name));
+  const read = (name: string): Buffer => {
+    try {
+      return readFileSync(join(folder, name));
+    } catch (error) {
+      throw new Error(`DOCKER_CERT_PATH is ${folder}, and its ${name} cannot be read`, { cause: error });
+    }
+  };
   return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem') };
 }

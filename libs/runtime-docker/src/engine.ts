@@ -1,6 +1,7 @@
 import { type IncomingMessage } from 'node:http';
 import { type Socket } from 'node:net';
-import { addressOf, certificatesIn, type EngineSettings } from './engine-address';
+import { wordsOf } from './connection-words';
+import { addressOf, certificatesIn, type EngineAddress, type EngineSettings } from './engine-address';
 import { EngineError } from './engine-error';
 
 /** What an answer to a short call may take; a busy engine makes a container in a second or two. */
@@ -36,6 +37,7 @@ interface Modem {
   dial(call: Dial, done: (error: ModemError | null, answer: unknown) => void): void;
 }
 interface ModemError extends Error {
+  readonly code?: unknown;
   readonly statusCode?: number;
   readonly json?: unknown;
 }
@@ -44,8 +46,7 @@ interface ModemError extends Error {
 export class Engine {
   private constructor(
     private readonly modem: Modem,
-    /** For people. */
-    readonly address: string,
+    private readonly address: EngineAddress,
   ) {}
 
   /** The client is loaded with the first engine: servers without one do not need it. @throws Error for certificates that cannot be read */
@@ -70,7 +71,7 @@ export class Engine {
           }),
       ...certificates,
     });
-    return new Engine(docker.modem, settings.host);
+    return new Engine(docker.modem, address);
   }
 
   /** @throws EngineError */
@@ -144,7 +145,7 @@ export class Engine {
           ...more,
         },
         (error, answer) => {
-          if (error) reject(errorOf(error, signal));
+          if (error) reject(errorOf(error, signal, this.address));
           else resolve(answer);
         },
       );
@@ -152,9 +153,9 @@ export class Engine {
   }
 }
 
-function errorOf(error: ModemError, signal: AbortSignal): EngineError {
+function errorOf(error: ModemError, signal: AbortSignal, address: EngineAddress): EngineError {
   if (signal.aborted) return new EngineError(0, 'The engine did not answer in time');
-  if (error.statusCode === undefined) return new EngineError(0, error.message);
+  if (error.statusCode === undefined) return new EngineError(0, wordsOf(error, address));
   const told = error.json !== null && typeof error.json === 'object' && 'message' in error.json ? error.json.message : null;
   const words = typeof told === 'string' ? told : error.message.replace(/^\(HTTP code \d+\) .*? - /, '');
   // Podman says 500 of what went away while it was asked.
