@@ -84,7 +84,7 @@ module.exports = {
         path: '^apps/',
         pathNot: [
           '^apps/api/src/runtime-drivers\\.ts$',
-          '^apps/cli/src/(cluster-inspector|local-machine)\\.ts$',
+          '^apps/cli/src/(cluster-inspector|local-machine|container-engine)\\.ts$',
           '/testing/',
           spec,
         ],

@@ -1,6 +1,6 @@
 import { type RuntimeSettings, type Settings, SettingsError } from '@devpocket/config';
 import { type RuntimeDriver, type RuntimeKind } from '@devpocket/runtime';
-import { answers, DockerDriver } from '@devpocket/runtime-docker';
+import { DockerDriver, lookAtEngine } from '@devpocket/runtime-docker';
 import { KubernetesDriver, KubernetesInspector } from '@devpocket/runtime-kubernetes';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';
@@ -44,9 +44,13 @@ async function choose(
   if ((await needs.clusters.list()).length > 0)
     return { kind: 'kubernetes', chosen: 'RUNTIME=auto, and a cluster is registered' };
   const { host } = runtime.docker;
-  if (await answers(runtime.docker))
+  try {
+    await lookAtEngine(runtime.docker);
     return { kind: 'docker', chosen: `RUNTIME=auto, no cluster is registered, and an engine answers at ${host}` };
-  return { kind: 'local', chosen: `RUNTIME=auto, no cluster is registered, and no engine answers at ${host}` };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { kind: 'local', chosen: `RUNTIME=auto, no cluster is registered, and no engine answers at ${host}: ${why}` };
+  }
 }
 
 export function localDriver(settings: RuntimeSettings, chosen = 'RUNTIME=local'): RuntimeDriver {

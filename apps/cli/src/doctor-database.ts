@@ -1,4 +1,4 @@
-import { type Settings } from '@devpocket/config';
+import { type RuntimeSettings, type Settings } from '@devpocket/config';
 import { type DatabaseHandle, lookAtIndexes, Migrator, type OpenDatabase } from '@devpocket/database';
 import { newId, SystemClock } from '@devpocket/kernel';
 import { type Services } from './backend.module';
@@ -72,8 +72,14 @@ async function migrationsOf(connection: OpenDatabase['connection']): Promise<Fin
   return ok('migrations', `none to be done, ${applied.length} done before`);
 }
 
+/** What this machine has to run environments with. */
+export interface Grounds {
+  readonly local: () => Finding;
+  readonly engine: (runtime: RuntimeSettings) => Promise<Finding>;
+}
+
 /** What needs the services; only for a database that has the shape of this version. */
-export async function examineServices(services: Services, settings: Settings, local: () => Finding): Promise<readonly Finding[]> {
+export async function examineServices(services: Services, settings: Settings, grounds: Grounds): Promise<readonly Finding[]> {
   const { clusters, measurements, keys, database } = services;
   const { items } = await clusters.list(null, { limit: 100, after: null });
   const measured = items.map(({ id, name }) =>
@@ -109,25 +115,35 @@ export async function examineServices(services: Services, settings: Settings, lo
         'put the key that sealed them into ENCRYPTION_KEYS_OLD',
       );
     }),
-    runtimeOf(settings, items.length, local),
+    ...(await runtimeOf(settings, items.length, grounds)),
     ...(await Promise.all(measured)),
   ];
 }
 
 /** As a server chooses at its start. */
-function runtimeOf({ runtime, clusters }: Settings, count: number, local: () => Finding): Finding {
+export async function runtimeOf(
+  { runtime, clusters }: Settings,
+  count: number,
+  { local, engine }: Grounds,
+): Promise<readonly Finding[]> {
   const { runtime: kind, localAllowed } = runtime;
-  if (kind === 'docker')
-    return failed('runtime', 'RUNTIME=docker: this version has no driver for it', 'set RUNTIME=auto, local or kubernetes');
+  if (kind === 'docker') return [await engine(runtime)];
   const any = count > 0 || clusters.ownApiServer !== null;
   if (kind === 'kubernetes' && !any)
-    return warning('runtime', 'kubernetes, and there is no cluster yet', 'devpocket cluster add NAME --kubeconfig FILE');
-  if (kind === 'kubernetes' || (kind === 'auto' && any)) return ok('runtime', `kubernetes, ${count} clusters`);
+    return [warning('runtime', 'kubernetes, and there is no cluster yet', 'devpocket cluster add NAME --kubeconfig FILE')];
+  if (kind === 'kubernetes' || (kind === 'auto' && any)) return [ok('runtime', `kubernetes, ${count} clusters`)];
+  const found = kind === 'auto' ? await engine(runtime) : null;
+  if (found && found.status !== 'failed') return [found];
+  // That there is none is nothing to mend where none is meant.
+  const absent: readonly Finding[] = found ? [ok('engine', found.message)] : [];
   if (!localAllowed)
-    return failed(
-      'runtime',
-      'comes to local, which production refuses',
-      'add a cluster, or set LOCAL_RUNTIME_IN_PRODUCTION=true',
-    );
-  return local();
+    return [
+      ...absent,
+      failed(
+        'runtime',
+        'comes to local, which production refuses',
+        'add a cluster, give it a container engine, or set LOCAL_RUNTIME_IN_PRODUCTION=true',
+      ),
+    ];
+  return [...absent, local()];
 }

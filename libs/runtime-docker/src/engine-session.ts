@@ -4,6 +4,7 @@ import { type Place, type Sighting } from '@devpocket/runtime';
 import { ContainerList, type Listing } from './container-list';
 import { type Engine } from './engine';
 import { isAbsent, toRuntimeError } from './engine-error';
+import { type EngineIdentity, identityOf } from './engine-identity';
 import {
   type Container,
   type ContainerState,
@@ -18,12 +19,6 @@ import { VolumeState } from './volume-state';
 
 /** A limit that the storage does not hold to is held to by counting. */
 const COUNT_EVERY_MS = 60_000;
-
-export interface EngineIdentity {
-  readonly name: string;
-  readonly version: string;
-  readonly isPodman: boolean;
-}
 
 /** One engine as this process sees it: what it shows, and what only this process knows of what it did there. */
 export class EngineSession {
@@ -52,10 +47,7 @@ export class EngineSession {
 
   /** @throws EngineError */
   async identity(): Promise<EngineIdentity> {
-    if (this.known) return this.known;
-    const { Components = [], Version: version } = await this.engine.get<Version>('/version');
-    const isPodman = Components.some(({ Name }) => /podman/i.test(Name));
-    this.known = { name: isPodman ? 'Podman' : 'Docker Engine', version, isPodman };
+    this.known ??= identityOf(await this.engine.get<Version>('/version'));
     return this.known;
   }
 

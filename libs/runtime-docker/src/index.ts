@@ -1,3 +1,3 @@
 export { DockerDriver, type DockerRuntimeOptions } from './docker.driver';
 export { type EngineSettings } from './engine-address';
-export { answers } from './engine-probe';
+export { type EngineSight, lookAtEngine } from './engine-probe';

@@ -37,11 +37,14 @@ export class DoctorCommand extends ReportingCommand {
       );
     }
     const settings = this.settings.get();
-    const [{ examineMachine }, { examineDatabase, examineServices }, { examineLocalRuntime }] = await Promise.all([
-      import('../doctor-machine.js'),
-      import('../doctor-database.js'),
-      import('../local-machine.js'),
-    ]);
+    const [{ examineMachine }, { examineDatabase, examineServices }, { examineLocalRuntime }, { examineEngine }] =
+      await Promise.all([
+        import('../doctor-machine.js'),
+        import('../doctor-database.js'),
+        import('../local-machine.js'),
+        import('../container-engine.js'),
+      ]);
+    const grounds = { local: examineLocalRuntime, engine: examineEngine };
     const machine = await examineMachine(settings, this.settings.envFile());
     const mend =
       settings.database.url === null
@@ -53,7 +56,7 @@ export class DoctorCommand extends ReportingCommand {
     // Services write while they start: not on a database of another shape, or none.
     const fit = database.every(({ name, status }) => status === 'ok' || name === 'clock');
     const rest = fit
-      ? await this.backend.use((services) => examineServices(services, settings, examineLocalRuntime), { prepare: false })
+      ? await this.backend.use((services) => examineServices(services, settings, grounds), { prepare: false })
       : [];
     return [...machine, ...database, ...rest];
   }
