@@ -8,11 +8,15 @@ export async function reportOf(
   { engine, chosen }: { readonly engine: EngineSettings; readonly chosen: string },
 ): Promise<RuntimeReport> {
   const address = addressOf(engine);
-  const identity = await session.identity().catch(() => null);
+  let why = '';
+  const identity = await session.identity().catch((error: unknown) => {
+    why = error instanceof Error ? error.message : String(error);
+    return null;
+  });
   const name = identity ? `${identity.name} ${identity.version}` : 'an engine that does not answer yet';
   const warnings = identity
     ? []
-    : [`The container engine at ${engine.host} does not answer: no environment starts until it does`];
+    : [`The container engine at ${engine.host} does not answer: no environment starts until it does. ${why}`];
   if (address.kind === 'tcp' && !address.tls)
     warnings.push(`DOCKER_HOST is ${engine.host} without TLS: whoever reaches that port has that machine`);
   return {

@@ -58,6 +58,13 @@ export class TestEngine {
   }
 
   async driver(): Promise<DockerDriver> {
+    const driver = this.newDriver();
+    await driver.open();
+    return driver;
+  }
+
+  /** Not open yet. */
+  newDriver(): DockerDriver {
     const driver = new DockerDriver({
       engine: this.settings,
       loginFolder: null,
@@ -67,7 +74,6 @@ export class TestEngine {
       chosen: 'for a test',
     });
     this.drivers.push(driver);
-    await driver.open();
     return driver;
   }
 
