@@ -8,19 +8,17 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EngineSettings } from '../src';
 import { Engine } from '../src/engine';
-import { type ContainerSummary, type Network } from '../src/engine-objects';
+import { type ContainerSummary } from '../src/engine-objects';
 
 /** A daemon is up in a second or two; what it left behind when it was killed takes it some more. */
 const UP_MS = 30_000;
 const CGROUP = 'devpocket-test';
-/** Not those that engines have by default. */
-const ADDRESSES = '10.97.0.0/16';
 
-/** A Docker Engine of the test's own beside whatever runs here, to be stopped and killed. Needs root and `dockerd`. */
+/** A Docker Engine of the test's own beside whatever runs here, to be stopped and killed. Needs root, `dockerd`, `unshare` and `nsenter`. */
 export class TestDaemon {
   private readonly folder = mkdtempSync(join(tmpdir(), 'devpocket-dockerd-'));
   private process: ChildProcess | null = null;
-  private mounts: ChildProcess | null = null;
+  private grounds: ChildProcess | null = null;
 
   private get socket(): string {
     return join(this.folder, 'docker.sock');
@@ -42,17 +40,15 @@ export class TestDaemon {
       'exec-opts': ['native.cgroupdriver=cgroupfs'],
       'cgroup-parent': `/${CGROUP}`,
       'oom-score-adjust': 0,
-      // Nothing of the machine's own network is touched.
       bridge: 'none',
       iptables: false,
       'ip-forward': false,
-      'default-address-pools': [{ base: ADDRESSES, size: 24 }],
       'live-restore': liveRestore,
       'shutdown-timeout': 3,
     };
     writeFileSync(at('daemon.json'), JSON.stringify(configuration));
     const log = openSync(at('log'), 'a');
-    const daemon = spawn('nsenter', [...(await this.enterMounts()), 'dockerd', '--config-file', at('daemon.json')], {
+    const daemon = spawn('nsenter', [...(await this.enterGrounds()), 'dockerd', '--config-file', at('daemon.json')], {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
@@ -72,17 +68,18 @@ export class TestDaemon {
   }
 
   /**
-   * Mounts of its own that live from one daemon to the next. They are shared as on any machine with systemd; elsewhere a daemon makes its
-   * folder so and undoes that when it goes, and the root of a container that lives on is then nowhere.
+   * A network and mounts of its own that live from one daemon to the next. It would take another's bridge for its own, even to remove it;
+   * and where mounts are not shared, as they are on any machine with systemd, a daemon makes its folder so and undoes that when it goes,
+   * and the root of a container that lives on is then nowhere.
    */
-  private async enterMounts(): Promise<readonly string[]> {
-    if (!this.mounts) {
-      this.mounts = spawn('unshare', ['--mount', '--propagation', 'shared', 'sh', '-c', 'echo; exec sleep infinity'], {
+  private async enterGrounds(): Promise<readonly string[]> {
+    if (!this.grounds) {
+      this.grounds = spawn('unshare', ['--mount', '--net', '--propagation', 'shared', 'sh', '-c', 'echo; exec sleep infinity'], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
-      if (this.mounts.stdout) await once(this.mounts.stdout, 'data');
+      if (this.grounds.stdout) await once(this.grounds.stdout, 'data');
     }
-    return [`--mount=/proc/${this.mounts.pid ?? 0}/ns/mnt`];
+    return ['--target', String(this.grounds.pid), '--mount', '--net'];
   }
 
   /** Brings an image over from another engine. */
@@ -116,10 +113,8 @@ export class TestDaemon {
     const engine = await this.engine();
     for (const { Id } of await engine.get<readonly ContainerSummary[]>('/containers/json', { query: { all: true } }))
       await engine.delete(`/containers/${Id}`, { query: { force: true } });
-    for (const { Id, Labels } of await engine.get<readonly Network[]>('/networks'))
-      if (Object.keys(Labels ?? {}).length > 0) await engine.delete(`/networks/${Id}`);
     await this.stop('SIGTERM');
-    this.mounts?.kill('SIGKILL');
+    this.grounds?.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
     // One of each controller with version 1, one in all with version 2.
     for (const group of globSync(`/sys/fs/cgroup/{,*/}${CGROUP}`)) rmdirSync(group);
