@@ -27,7 +27,7 @@ const doors = {
   client: [],
 };
 
-const spec = '\\.(int-|kube-|docker-)?spec\\.ts$';
+const spec = '\\.(int-|kube-|docker-|served-)?spec\\.ts$';
 const anyOf = (names) => `(${names.join('|')})`;
 
 const doorRules = Object.entries(doors).map(([library, allowed]) => ({

@@ -37,6 +37,7 @@ export default defineConfig(
       '**/*.int-spec.ts',
       '**/*.kube-spec.ts',
       '**/*.docker-spec.ts',
+      '**/*.served-spec.ts',
       '**/testing/**',
       'scripts/**',
       'apps/cli/**',
@@ -44,7 +45,7 @@ export default defineConfig(
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
   {
-    files: ['**/*.spec.ts', '**/*.int-spec.ts', '**/*.kube-spec.ts', '**/*.docker-spec.ts'],
+    files: ['**/*.spec.ts', '**/*.int-spec.ts', '**/*.kube-spec.ts', '**/*.docker-spec.ts', '**/*.served-spec.ts'],
     rules: { '@typescript-eslint/unbound-method': 'off' },
   },
   {

@@ -1,5 +1,6 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
 import { type ClusterInspector, type RuntimeDriver } from '@devpocket/runtime';
+import { TemplatesService } from '@devpocket/templates';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -100,6 +101,11 @@ export class TestApi {
     if (endless) await response.body?.cancel();
     const text = endless ? '' : await response.text();
     return { status: response.status, headers: response.headers, body: text === '' ? null : parse(text) };
+  }
+
+  async addTemplate(text: string): Promise<void> {
+    const operator = { userId: null, ip: null, requestId: null };
+    await this.running.app.get(TemplatesService).load([{ name: 'template.yaml', text }], operator);
   }
 
   /** A new account, signed in. */

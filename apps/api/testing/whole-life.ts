@@ -1,15 +1,21 @@
 import { isRecord } from '@devpocket/client';
-import { TemplatesService } from '@devpocket/templates';
-import { eventually, type TestApi, type TestUser } from './index';
+import { eventually, type TestUser } from './index';
 import { type Talk, talk } from './talk';
 
 /** Of one step: a pod takes some seconds to end, a namespace some more. */
 const LONGEST_MS = 60_000;
 
+/** A server, in this process or anywhere else. */
+export interface Served {
+  readonly url: string;
+  /** @param text YAML, as an operator would load it */
+  addTemplate(text: string): Promise<unknown>;
+}
+
 /** Somebody's environments over HTTP and WebSocket, and what is left of them behind the server. */
 export class LifeRig {
   constructor(
-    readonly api: TestApi,
+    readonly api: Served,
     private readonly user: () => TestUser,
     readonly image: string,
     /** What the runtime holds, as `kind name`. */
@@ -118,9 +124,7 @@ default_resources: { cpu: 500m, memory: 64Mi, storage: 64Mi }
 startup_commands: ['echo of the startup >/tmp/first && cp /tmp/first .']
 read_only_root: true
 `;
-    await life.api.running.app
-      .get(TemplatesService)
-      .load([{ name: 'sealed.yaml', text }], { userId: null, ip: null, requestId: null });
+    await life.api.addTemplate(text);
     const id = String((await life.ask('POST', '/environments', { name: 'sealed', template: 'sealed' })).id);
     expect(await life.reach(id, 'running')).toMatchObject({ status_reason: null });
     const shell = await life.shellOf(id);

@@ -1,3 +1,4 @@
+import { LABEL } from '@devpocket/container-runtime';
 import { SystemClock } from '@devpocket/kernel';
 import { type EnvironmentSpec, type Place, type RuntimeDriver, type Sighting } from '@devpocket/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,6 +33,15 @@ export class TestEngine {
   /** @param settings of the way that drivers take */
   static async open(install: string, settings = testEngine()): Promise<TestEngine> {
     return new TestEngine(await Engine.open(testEngine()), install, settings);
+  }
+
+  /** Of whoever has this environment, be it a server in another process. */
+  static async openBeside(environmentId: string): Promise<TestEngine> {
+    const { engine } = await TestEngine.open('');
+    const query = { all: true, filters: { label: [`${LABEL.environment}=${environmentId}`] } };
+    const [one] = await engine.get<readonly ContainerSummary[]>('/containers/json', { query });
+    if (!one) throw new Error(`there is no container of ${environmentId}`);
+    return TestEngine.open(one.Labels?.[LABEL.install] ?? '');
   }
 
   place(environmentId: string, userId = 'u'): Place {
