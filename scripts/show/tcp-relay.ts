@@ -1,8 +1,9 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Passes connections on to a server that listens on loopback only; can be gone for a while. */
+/** Passes connections on to a server that listens on loopback only; can be gone for a while, or be there and pass nothing on. */
 export class TcpRelay {
   private readonly sockets = new Set<Socket>();
+  private frozen = false;
   private server: Server | null = null;
   private port = 0;
 
@@ -20,6 +21,7 @@ export class TcpRelay {
   start(): Promise<void> {
     const server = createServer((from) => {
       const to = connect(this.target);
+      const hold = this.frozen;
       for (const [one, other] of [
         [from, to],
         [to, from],
@@ -31,6 +33,7 @@ export class TcpRelay {
           other.destroy();
         });
         one.pipe(other);
+        if (hold) one.pause();
       }
     });
     this.server = server;
@@ -40,6 +43,18 @@ export class TcpRelay {
         resolve();
       });
     });
+  }
+
+  /** From now on connections stay open, new ones are taken, and no byte arrives: as behind a network that swallows packets. */
+  freeze(): void {
+    this.frozen = true;
+    for (const socket of this.sockets) socket.pause();
+  }
+
+  /** What was sent meanwhile arrives now. */
+  thaw(): void {
+    this.frozen = false;
+    for (const socket of this.sockets) socket.resume();
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from './open-database';
+import { besides, openDatabase } from './open-database';
 
 describe('opening a MongoDB that is just starting', () => {
   const directory = mkdtempSync(join(tmpdir(), 'devpocket-open-'));
@@ -37,5 +37,19 @@ describe('opening a MongoDB that is just starting', () => {
     expect(handle).toMatchObject({ kind: 'mongodb', url });
     expect(lines).not.toEqual([]);
     expect(lines.join('\n')).toMatch(/^MONGODB_URL: .*ECONNRESET.*; trying again/);
+  });
+});
+
+describe('options of the connection', () => {
+  const ours = { maxPoolSize: 32, retryWrites: true, writeConcern: { w: 'majority' as const, wtimeoutMS: 10_000 } };
+
+  it.each([
+    ['mongodb://a:1,b:2/devpocket', ours],
+    ['mongodb://a/?directConnection=true', ours],
+    ['mongodb://u:p%3Fmaxpoolsize@a/?maxpoolsize=7', { retryWrites: true, writeConcern: ours.writeConcern }],
+    ['mongodb+srv://a/?w=1&retryWrites=false', { maxPoolSize: 32 }],
+    ['mongodb://a/?wtimeoutMS=5', { maxPoolSize: 32, retryWrites: true }],
+  ])('are left to the URL where it has them: %s', (url, left) => {
+    expect(besides(url, ours)).toEqual(left);
   });
 });

@@ -21,12 +21,24 @@ interface Log {
 const PATIENCE_MS = 5_000;
 const RETRY_MS = 200;
 
+/**
+ * plans/0052-mongodb-in-production.md tells each one's why. A parameter of the URL wins over what is here. No `timeoutMS`: the driver
+ * withdrew it (7.8), because a command that it gave up could leave its answer to the next.
+ */
 const OPTIONS: ConnectOptions = {
+  appName: 'devpocket',
   serverSelectionTimeoutMS: PATIENCE_MS,
+  // Of a connection being made, and of the monitor's question: with the interval below, a server that swallows everything is noticed within
+  // ten seconds, and then commands under way are given up too.
+  connectTimeoutMS: PATIENCE_MS,
+  heartbeatFrequencyMS: 5_000,
+  // Of a single connection that died unnoticed, while the monitor's lives.
   socketTimeoutMS: 30_000,
   maxPoolSize: 32,
+  waitQueueTimeoutMS: PATIENCE_MS,
+  retryReads: true,
   retryWrites: true,
-  writeConcern: { w: 'majority' },
+  writeConcern: { w: 'majority', wtimeoutMS: 10_000 },
 };
 
 /** Commands of the embedded database never fail over, and it has one writer: no retries, no majority to wait for. */
@@ -44,7 +56,8 @@ const EMBEDDED_OPTIONS: ConnectOptions = {
 export async function openDatabase(settings: DatabaseSettings, log: Log, join = false): Promise<DatabaseHandle> {
   if (settings.url !== null) {
     await reach(settings.url, log);
-    return { url: settings.url, options: { ...OPTIONS, dbName: settings.name }, kind: 'mongodb', close: () => Promise.resolve() };
+    const options = { ...besides(settings.url, OPTIONS), dbName: settings.name };
+    return { url: settings.url, options, kind: 'mongodb', close: () => Promise.resolve() };
   }
   const options = { ...EMBEDDED_OPTIONS, dbName: settings.name };
   try {
@@ -58,6 +71,14 @@ export async function openDatabase(settings: DatabaseSettings, log: Log, join = 
     if (!join || !(error instanceof FolderLockedError) || !error.holder) throw error;
     return { url: error.holder.url, options, kind: 'joined', close: () => Promise.resolve() };
   }
+}
+
+/** The driver lets options win over the URL; an operator has the URL. Names count without regard to case, as in the URL. */
+export function besides(url: string, options: ConnectOptions): ConnectOptions {
+  const names = new Set([...new URLSearchParams(url.split('?')[1] ?? '').keys()].map((name) => name.toLowerCase()));
+  const concern = ['w', 'wtimeoutms', 'journal'].some((name) => names.has(name));
+  const left = ([name]: [string, unknown]): boolean => !names.has(name.toLowerCase()) && !(name === 'writeConcern' && concern);
+  return Object.fromEntries(Object.entries(options).filter(left));
 }
 
 /**

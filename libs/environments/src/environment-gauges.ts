@@ -1,4 +1,4 @@
-import { MetricsRegistry } from '@devpocket/http';
+import { MetricsRegistry, whileScraped } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
 import { Injectable } from '@nestjs/common';
 import { Gauge, Histogram } from 'prom-client';
@@ -30,8 +30,9 @@ export class EnvironmentGauges {
       labelNames: ['status'],
       registers: [metrics],
       async collect(): Promise<void> {
+        const counts = await whileScraped(environments.countByStatus());
         this.reset();
-        for (const [status, count] of Object.entries(await environments.countByStatus())) this.set({ status }, count);
+        for (const [status, count] of Object.entries(counts ?? {})) this.set({ status }, count);
       },
     });
     new Gauge({
@@ -39,7 +40,8 @@ export class EnvironmentGauges {
       help: 'How long the environment that is due longest has been waiting for its look',
       registers: [metrics],
       async collect(): Promise<void> {
-        this.set((await looks.lag()) / 1000);
+        const lag = await whileScraped(looks.lag());
+        this.set(lag === null ? NaN : lag / 1000);
       },
     });
   }

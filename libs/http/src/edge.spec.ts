@@ -89,6 +89,17 @@ describe('a problem', () => {
     expect(toProblem(toDomainError(down, false), 'r')).toMatchObject({ status: 503, code: 'unavailable', retry_after: 5 });
   });
 
+  it.each([
+    ['a server that shuts down', 'MongoServerError', 91, 503],
+    ['a primary that steps down', 'MongoServerError', 10_107, 503],
+    ['a write that too few have heard of', 'MongoWriteConcernError', 64, 503],
+    ['a command that is wrong', 'MongoServerError', 9, 500],
+    ['something else with such a code', 'Error', 91, 500],
+  ])('of %s is %s %i: %i', (_what, name, code, status) => {
+    const error = Object.assign(new Error('said the server'), { name, code });
+    expect(toProblem(toDomainError(error, false), 'r').status).toBe(status);
+  });
+
   it('of a static file asked for in parts that it does not have is the caller’s', () => {
     const range = Object.assign(new Error('Range Not Satisfiable'), { status: 416, expose: true });
     expect(toProblem(toDomainError(range, false), 'r')).toMatchObject({ status: 400, code: 'malformed_request' });

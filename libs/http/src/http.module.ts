@@ -9,7 +9,7 @@ import { HealthRegistry } from './health';
 import { IdempotencyInterceptor } from './idempotency.interceptor';
 import { IdempotencyRepository } from './idempotency.repository';
 import { IdempotencyRecord, IdempotencySchema } from './idempotency.schema';
-import { MetricsInterceptor, MetricsRegistry } from './metrics';
+import { HealthGauge, MetricsInterceptor, MetricsRegistry } from './metrics';
 import { ProblemFilter } from './problem.filter';
 import { CountersStorage, RateLimitGuard } from './rate-limit.guard';
 import { RequestOrigins } from './request-origin';
@@ -37,6 +37,7 @@ import { ServiceController } from './service.controller';
     RequestOrigins,
     HealthRegistry,
     MetricsRegistry,
+    HealthGauge,
     IdempotencyRepository,
     ProblemFilter,
     { provide: APP_FILTER, useExisting: ProblemFilter },

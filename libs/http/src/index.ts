@@ -6,7 +6,7 @@ export * from './http.module';
 export * from './id.pipe';
 export { IdempotencyScope } from './idempotency';
 export { checkJsonSize } from './json-size';
-export { MetricsRegistry } from './metrics';
+export { MetricsRegistry, whileScraped } from './metrics';
 export * from './operation-facts';
 export * from './page.dto';
 export * from './problem';

@@ -1,7 +1,24 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { type Request, type Response } from 'express';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type Observable } from 'rxjs';
+import { HealthRegistry } from './health';
+
+/** As a health check's: well below the ten seconds that Prometheus waits. */
+const SCRAPE_MS = 2_000;
+
+/** For a metric that is asked for somewhere else: null when that fails or is late, so that all the others are told. */
+export async function whileScraped<T>(look: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), SCRAPE_MS)));
+  try {
+    return await Promise.race([look, late]);
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** The registry that `/metrics` shows; features register their own metrics on it. */
 @Injectable()
@@ -9,6 +26,24 @@ export class MetricsRegistry extends Registry {
   constructor() {
     super();
     collectDefaultMetrics({ register: this });
+  }
+}
+
+/** What readiness depends on, for alerts: `/health/ready` tells whoever asks, and nobody of what was. */
+@Injectable()
+export class HealthGauge {
+  constructor(registry: MetricsRegistry, health: HealthRegistry) {
+    new Gauge({
+      name: 'devpocket_health',
+      help: 'Whether a part that readiness depends on works (1) or not (0)',
+      labelNames: ['check'],
+      registers: [registry],
+      async collect(): Promise<void> {
+        const { checks } = await health.ready();
+        this.reset();
+        for (const [check, found] of Object.entries(checks)) this.set({ check }, found === 'healthy' ? 1 : 0);
+      },
+    });
   }
 }
 

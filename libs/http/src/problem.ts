@@ -122,10 +122,20 @@ const DATABASE_DOWN = new Set([
   'MongoPoolClosedError',
   'MongoWaitQueueTimeoutError',
   'MongoPoolClearedError',
+  'MongoClientClosedError',
 ]);
 
+/**
+ * What a server says that stops, steps down, or does not hear enough of its peers (MongoDB's error_codes.yml: NotPrimary and Shutdown errors, and
+ * WriteConcernTimeout). Its effect may be there all the same; whoever asks again with the same Idempotency-Key makes no second one.
+ */
+const PASSING_CODES = new Set([64, 89, 91, 100, 189, 10_107, 11_600, 11_602, 13_435, 13_436]);
+
 function fromDatabase(error: unknown): DomainError | null {
-  if (error instanceof Error && DATABASE_DOWN.has(error.name)) {
+  if (!(error instanceof Error)) return null;
+  const passing =
+    'code' in error && typeof error.code === 'number' && PASSING_CODES.has(error.code) && error.name.startsWith('Mongo');
+  if (DATABASE_DOWN.has(error.name) || passing) {
     return new DomainError('unavailable', 'unavailable', 'The database does not answer; try again', { cause: error });
   }
   return null;
