@@ -88,10 +88,12 @@ function start(): string {
     RATE_LIMIT_ENABLED: 'false',
     SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
   };
+  docker('network', 'create', NAME);
   docker(
     'run',
     '--detach',
     `--name=${NAME}`,
+    `--network=${NAME}`,
     '--read-only',
     '--tmpfs=/tmp',
     '--user=10001',
@@ -201,6 +203,7 @@ function clear(): void {
   for (const args of [
     ['rm', '--force', '--volumes', NAME],
     ['volume', 'rm', '--force', NAME],
+    ['network', 'rm', NAME],
     ['rmi', IMAGE],
   ])
     spawnSync('docker', args, { stdio: 'ignore' });
