@@ -1,7 +1,7 @@
 import { AccessModule } from '@devpocket/access';
 import { AccountRemovalModule, AuthModule } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
-import { DatabaseModule } from '@devpocket/database';
+import { DatabaseModule, Installation } from '@devpocket/database';
 import { ClustersApiModule } from '@devpocket/clusters';
 import { EnvironmentsModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
@@ -24,8 +24,8 @@ export class AppModule {
         SettingsModule.forRoot(settings),
         KernelModule,
         loggingModule(),
-        SharedStateModule,
         DatabaseModule.forRoot(),
+        SharedStateModule.forRoot(Installation),
         RuntimeModule.forRoot(runtimes),
         // Guards run in the order of their modules: who is calling first, then limits per caller.
         AccessModule,

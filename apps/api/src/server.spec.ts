@@ -44,12 +44,14 @@ class Directory extends ClusterDirectory {
 }
 
 describe('a start', () => {
-  it('says what settings do not do yet', async () => {
-    const api = new TestApi(drivers, { REDIS_URL: 'redis://localhost' });
+  it('says what settings do not do, and comes about without a Redis that answers', async () => {
+    const api = new TestApi(drivers, { REDIS_URL: 'redis://:secret-word@127.0.0.1:1' });
     await api.start();
-    const told = api.running.warnings.join('\n');
+    const { summary, warnings } = api.running;
+    const told = warnings.join('\n');
     await api.close();
-    expect(told).toMatch(/REDIS_URL is set, but/);
+    expect(summary).toContain('Redis      does not answer yet');
+    expect(summary.join('\n')).not.toContain('secret-word');
     expect(told).toMatch(/SMTP_URL is not set: accounts count as verified at once, and mails are written/);
   });
 

@@ -3,6 +3,7 @@ import { RegistrationGate } from '@devpocket/auth';
 import { DatabaseHandle, ensureIndexes, type IndexReport } from '@devpocket/database';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
 import { hasCode } from '@devpocket/kernel';
+import { SharedStateLink } from '@devpocket/shared-state';
 import { RuntimeRegistry } from '@devpocket/runtime';
 import { type INestApplicationContext, Logger as NestLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -11,6 +12,7 @@ import { type NestExpressApplication } from '@nestjs/platform-express';
 import { Logger } from 'nestjs-pino';
 import { createServer, type Server } from 'node:http';
 import { type Connection } from 'mongoose';
+import { Gauge } from 'prom-client';
 import { type AddressInfo, isIP } from 'node:net';
 import { AppModule } from './app.module';
 import { CONNECTION_LIMITS, endConnections, limitConnections } from './connection-limits';
@@ -48,6 +50,10 @@ export async function startServer(settings: Settings, made: Runtimes, limits = C
     const connection = app.get<Connection>(getConnectionToken());
     reportIndexes(await ensureIndexes(connection));
     app.get(HealthRegistry).register('database', () => ping(connection));
+    const shared = app.get(SharedStateLink);
+    // Without Redis most goes on, and a proxy that turned away from all replicas at once would help nobody.
+    if (shared.isShared) app.get(HealthRegistry).register('redis', () => shared.check(), { needed: false });
+    measureRedis(shared, app.get(MetricsRegistry));
     await app.init();
     app.useLogger(app.get(Logger));
     closeHttpEdge(app);
@@ -64,9 +70,10 @@ export async function startServer(settings: Settings, made: Runtimes, limits = C
         `API        ${url}/api/v1`,
         ...(settings.http.docsEnabled ? [`Swagger UI ${url}/docs`] : []),
         `Database   ${databaseSummary(database)}`,
+        ...(shared.isShared ? [`Redis      ${shared.isUp ? 'shared with other replicas' : 'does not answer yet'}`] : []),
         ...runtimes.reports().map((report) => `Runtime    ${report.kind}: ${report.summary}`),
       ],
-      warnings: [...runtimes.reports().flatMap((report) => report.warnings), ...reservations(settings)],
+      warnings: [...runtimes.reports().flatMap((report) => report.warnings), ...reservations(settings, runtimes)],
       stop: async (signal) => {
         app.get(HealthRegistry).stop();
         sockets.restarting();
@@ -81,15 +88,27 @@ export async function startServer(settings: Settings, made: Runtimes, limits = C
   }
 }
 
-/** What settings do not do, or not yet. */
-function reservations({ auth, sharedState }: Settings): readonly string[] {
-  const inMemory = 'REDIS_URL is set, but this version keeps limits and tickets in memory: run one replica only';
+/** What settings do not do. */
+function reservations({ auth, sharedState }: Settings, runtimes: RuntimeRegistry): readonly string[] {
+  const local = runtimes.reports().some(({ kind }) => kind === 'local');
   return [
     ...(auth.verifiesEmail
       ? []
       : ['SMTP_URL is not set: accounts count as verified at once, and mails are written to DATA_DIR/mail']),
-    ...(sharedState.redisUrl === null ? [] : [inMemory]),
+    ...(local && sharedState.redisUrl !== null
+      ? ['REDIS_URL is set, but environments of the local runtime live on this machine alone: run one replica only']
+      : []),
   ];
+}
+
+function measureRedis(shared: SharedStateLink, registry: MetricsRegistry): void {
+  if (!shared.isShared) return;
+  const gauge: Gauge = new Gauge({
+    name: 'devpocket_redis_up',
+    help: '1 while Redis answers this replica',
+    registers: [registry],
+    collect: () => gauge.set(shared.isUp ? 1 : 0),
+  });
 }
 
 /** @param settings what to change when it cannot */

@@ -3,7 +3,7 @@ import { AuditTrail } from '@devpocket/audit';
 import { AccountService, AuthModule, RegistrationService, SignInService } from '@devpocket/auth';
 import { type Settings, SettingsModule } from '@devpocket/config';
 import { ClusterHealthService, ClustersService, KeyRotationService } from '@devpocket/clusters';
-import { DatabaseModule, ensureIndexes } from '@devpocket/database';
+import { DatabaseModule, ensureIndexes, Installation } from '@devpocket/database';
 import { ClusterUsageModule } from '@devpocket/environments';
 import { HttpModule } from '@devpocket/http';
 import { Clock, SystemClock } from '@devpocket/kernel';
@@ -39,8 +39,8 @@ class BackendModule {
       imports: [
         SettingsModule.forRoot(settings),
         GivenModule.forRoot(inspector),
-        SharedStateModule,
         DatabaseModule.forRoot({ join: true, migrate }),
+        SharedStateModule.forRoot(Installation),
         AccessModule,
         HttpModule,
         UsersModule,

@@ -9,6 +9,8 @@ import { pingRedis } from './redis-ping';
 const MIB = 1024 * 1024;
 const [LEAST_FREE, ENOUGH_FREE] = [100 * MIB, 1024 * MIB];
 const OTHERS = 0o077;
+/** The first with GETDEL. */
+const LEAST_REDIS = [6, 2] as const;
 const SECRETS = /^(secret-key|encryption-key|try-.*\.json)$/;
 
 /** What can be told without the database. */
@@ -103,8 +105,11 @@ function disk(dataDir: string): Finding {
 
 async function redis(url: string): Promise<Finding> {
   return finding('redis', 'see that Redis runs and REDIS_URL has its address and password', async () => {
-    await pingRedis(url);
-    return warning('redis', 'answers; this version keeps limits and tickets in memory all the same', 'run one replica only');
+    const version = await pingRedis(url);
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    if (major < LEAST_REDIS[0] || (major === LEAST_REDIS[0] && minor < LEAST_REDIS[1]))
+      return failed('redis', `is of version ${version}`, `use Redis ${LEAST_REDIS.join('.')} or later`);
+    return ok('redis', `answers, version ${version}; all replicas need the same REDIS_URL`);
   });
 }
 

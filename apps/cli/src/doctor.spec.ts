@@ -16,7 +16,7 @@ import { pingRedis } from './redis-ping';
 const KEYS = { SECRET_KEY: 's'.repeat(32), ENCRYPTION_KEY: 'ab'.repeat(32) };
 
 /** Answers as a Redis with this password does. */
-function redis(password: string | null): Promise<Server> {
+function redis(password: string | null, version = '7.0.15'): Promise<Server> {
   const server = createServer((socket) => {
     let signedIn = password === null;
     socket.on('data', (chunk) => {
@@ -24,7 +24,9 @@ function redis(password: string | null): Promise<Server> {
         const words = line.split('\r\n').filter((_, at) => at > 0 && at % 2 === 0);
         if (words[0] === 'AUTH') signedIn = words.at(-1) === password;
         if (words[0] === 'AUTH') socket.write(signedIn ? '+OK\r\n' : '-WRONGPASS invalid username-password pair\r\n');
-        if (words[0] === 'PING') socket.write(signedIn ? '+PONG\r\n' : '-NOAUTH Authentication required.\r\n');
+        const info = `redis_version:${version}\r\n`;
+        if (words[0] === 'INFO')
+          socket.write(signedIn ? `$${info.length}\r\n${info}\r\n` : '-NOAUTH Authentication required.\r\n');
       }
     });
     socket.on('error', () => undefined);
@@ -105,7 +107,7 @@ describe('the doctor', () => {
   it('asks Redis as a client does, and repeats no password', async () => {
     const server = await redis('secret-word');
     const at = `127.0.0.1:${portOf(server)}`;
-    await pingRedis(`redis://:secret-word@${at}`);
+    expect(await pingRedis(`redis://:secret-word@${at}`)).toBe('7.0.15');
     await pingRedis(`redis://default:secret-word@${at}/0`);
     await expect(pingRedis(`redis://${at}`)).rejects.toThrow('NOAUTH');
     const [wrong] = byName(await machine({ REDIS_URL: `redis://:other-word@${at}` }), 'redis');
@@ -113,6 +115,10 @@ describe('the doctor', () => {
     expect(JSON.stringify(wrong)).not.toContain('other-word');
     await closed(server);
     await expect(pingRedis(`redis://${at}`)).rejects.toThrow('ECONNREFUSED');
+    const old = await redis(null, '6.0.16');
+    const [found] = byName(await machine({ REDIS_URL: `redis://127.0.0.1:${portOf(old)}` }), 'redis');
+    expect(found).toMatchObject({ status: 'failed', message: 'is of version 6.0.16' });
+    await closed(old);
   });
 
   it('looks at a database and leaves it as it was', async () => {

@@ -9,10 +9,11 @@ function command(...words: readonly string[]): string {
 }
 
 /**
- * Signs in where the URL says how, and asks for a PONG.
+ * Signs in where the URL says how, and asks what it is.
+ * @returns the version, e.g. `7.0.15`
  * @throws Error with what Redis or the network says; never with the password
  */
-export function pingRedis(url: string): Promise<void> {
+export function pingRedis(url: string): Promise<string> {
   const { protocol, hostname, port, username, password } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   const to = { host, port: Number(port || 6379) };
@@ -20,10 +21,9 @@ export function pingRedis(url: string): Promise<void> {
   const signIn = password === '' ? '' : command('AUTH', ...user, decodeURIComponent(password));
   return new Promise((resolve, reject) => {
     const socket = protocol === 'rediss:' ? connectTls({ ...to, servername: host }) : connect(to);
-    const end = (error: Error | null): void => {
+    const end = (error: Error): void => {
       socket.destroy();
-      if (error) reject(error);
-      else resolve();
+      reject(error);
     };
     let heard = '';
     socket.setTimeout(PATIENCE_MS, () => end(new Error(`no answer within ${PATIENCE_MS / 1000} s`)));
@@ -32,9 +32,12 @@ export function pingRedis(url: string): Promise<void> {
     socket.on('data', (chunk: Buffer) => {
       heard += chunk.toString('latin1');
       const fault = /^-(.*)\r$/m.exec(heard)?.[1];
-      if (fault !== undefined) end(new Error(fault));
-      else if (heard.includes('+PONG')) end(null);
+      if (fault !== undefined) return end(new Error(fault));
+      const version = /^redis_version:(\S+)\r$/m.exec(heard)?.[1];
+      if (version === undefined) return;
+      socket.destroy();
+      resolve(version);
     });
-    socket.write(signIn + command('PING'));
+    socket.write(signIn + command('INFO', 'server'));
   });
 }

@@ -29,6 +29,10 @@ export abstract class Authenticator {
    */
   abstract restore(credential: CredentialRef): Promise<Principal>;
 
-  /** Tells of every ended credential, on this replica and others, within 1 s. Returns the way to stop listening. */
-  abstract onRevoked(listener: (revocation: Revocation) => void): () => void;
+  /**
+   * Tells of every ended credential, on this replica and others, within 1 s.
+   * @param missed some may have gone unheard: who stands on a credential has to ask for it anew
+   * @returns the way to stop listening
+   */
+  abstract onRevoked(listener: (revocation: Revocation) => void, missed?: () => void): () => void;
 }

@@ -45,8 +45,8 @@ export class CredentialAuthenticator extends Authenticator {
     return ofKey(user, apiKey);
   }
 
-  onRevoked(listener: (revocation: Revocation) => void): () => void {
-    return this.revocations.listen(listener);
+  onRevoked(listener: (revocation: Revocation) => void, missed?: () => void): () => void {
+    return this.revocations.listen(listener, missed);
   }
 }
 

@@ -18,10 +18,14 @@ export class Revocations {
   }
 
   /** Returns the way to stop listening. */
-  listen(listener: (revocation: Revocation) => void): () => void {
-    return this.broadcast.subscribe(CHANNEL, (message) => {
-      if (isRevocation(message)) listener(message);
-    });
+  listen(listener: (revocation: Revocation) => void, missed?: () => void): () => void {
+    return this.broadcast.subscribe(
+      CHANNEL,
+      (message) => {
+        if (isRevocation(message)) listener(message);
+      },
+      missed,
+    );
   }
 }
 

@@ -47,6 +47,10 @@ export abstract class DatabaseSettings {
 export abstract class SharedStateSettings {
   /** Null: in memory. */
   abstract readonly redisUrl: string | null;
+  /** Where other replicas find this one. Null: at loopback where HOST is that, else at the machine's first address. */
+  abstract readonly replicaHost: string | null;
+  /** 0: any free one. */
+  abstract readonly replicaPort: number;
 }
 
 export abstract class AuthSettings {
@@ -266,7 +270,7 @@ export function toSettings(variables: Variables, keys: KeptKeys, version: string
     },
     log: { level: v.LOG_LEVEL, format: v.LOG_FORMAT ?? (v.ENVIRONMENT === 'development' ? 'pretty' : 'json') },
     database: { url: v.MONGODB_URL ?? null, name: v.DATABASE_NAME, dataDir, recordFile: null },
-    sharedState: { redisUrl: v.REDIS_URL ?? null },
+    sharedState: { redisUrl: v.REDIS_URL ?? null, replicaHost: v.REPLICA_HOST ?? null, replicaPort: v.REPLICA_PORT },
     auth: {
       secretKey: keys.secretKey,
       accessTokenMinutes: v.ACCESS_TOKEN_EXPIRE_MINUTES,

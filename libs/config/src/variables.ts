@@ -1,4 +1,5 @@
 import { REGIONS } from '@devpocket/kernel';
+import { isIP } from 'node:net';
 import proxyaddr from 'proxy-addr';
 import { z } from 'zod';
 
@@ -117,6 +118,14 @@ export const VARIABLES = {
     example: 'devpocket',
   },
   REDIS_URL: { rule: url(['redis:', 'rediss:']).optional(), example: 'redis://:password@localhost:6379' },
+  REPLICA_HOST: {
+    rule: z
+      .string()
+      .refine((text) => isIP(text) !== 0, 'must be an IP address of this machine')
+      .optional(),
+    example: '10.0.0.5',
+  },
+  REPLICA_PORT: { rule: whole(0, 65535).default(0), example: '9100' },
   SECRET_KEY: { rule: secretKey.optional(), example: 'the output of: openssl rand -hex 32' },
   ENCRYPTION_KEY: { rule: encryptionKey.optional(), example: 'the output of: openssl rand -hex 32' },
   ENCRYPTION_KEYS_OLD: { rule: encryptionKeys.default([]), example: 'the ENCRYPTION_KEY before this one' },

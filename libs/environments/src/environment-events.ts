@@ -29,12 +29,20 @@ export class EnvironmentEvents {
     private readonly clock: Clock,
   ) {}
 
-  /** Hears of events on every replica, as they are told; best effort: the log is what loses none. @returns the way to stop listening */
-  subscribe(listener: (event: EnvironmentEvent) => void): () => void {
-    return this.broadcast.subscribe(CHANNEL, (message) => {
-      const event = fromMessage(message);
-      if (event) listener(event);
-    });
+  /**
+   * Hears of events on every replica, as they are told; best effort: the log is what loses none.
+   * @param missed some may have gone unheard
+   * @returns the way to stop listening
+   */
+  subscribe(listener: (event: EnvironmentEvent) => void, missed?: () => void): () => void {
+    return this.broadcast.subscribe(
+      CHANNEL,
+      (message) => {
+        const event = fromMessage(message);
+        if (event) listener(event);
+      },
+      missed,
+    );
   }
 
   /** Tells what is untold of an environment; what cannot be told now is told a little later, by whoever finds it. */

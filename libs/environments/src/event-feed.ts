@@ -37,10 +37,10 @@ export class EventFeed {
    */
   async *follow(userId: string, after: string | null, signal: AbortSignal): AsyncGenerator<FeedItem, void, undefined> {
     const bell = new Bell();
+    const end = (): void => bell.ring();
     const stop = this.events.subscribe((event) => {
       if (event.userId === userId) bell.ring();
-    });
-    const end = (): void => bell.ring();
+    }, end);
     signal.addEventListener('abort', end);
     try {
       const begin = await this.begin(userId, after);

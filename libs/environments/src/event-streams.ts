@@ -46,7 +46,12 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.stopListening = this.authenticator.onRevoked((revocation) => this.revoked(revocation));
+    this.stopListening = this.authenticator.onRevoked(
+      (revocation) => this.revoked(revocation),
+      () => {
+        for (const stream of this.open) void stream.confirm();
+      },
+    );
   }
 
   onModuleDestroy(): void {
@@ -142,7 +147,7 @@ export class EventStream {
   }
 
   /** Ends with a credential whose end was told of to nobody here. */
-  private async confirm(): Promise<void> {
+  async confirm(): Promise<void> {
     try {
       await this.authenticator.restore(this.principal.credential);
     } catch (error) {

@@ -9,12 +9,13 @@ const CHECK_MS = 2_000;
 /** What readiness depends on and which background work there is; the parts register themselves. */
 @Injectable()
 export class HealthRegistry {
-  private readonly checks = new Map<string, HealthCheck>();
+  private readonly checks = new Map<string, { readonly check: HealthCheck; readonly needed: boolean }>();
   private readonly loops: Loop[] = [];
   private stopping = false;
 
-  register(name: string, check: HealthCheck): void {
-    this.checks.set(name, check);
+  /** @param needed false: it is told, but without it the server is ready all the same */
+  register(name: string, check: HealthCheck, { needed = true } = {}): void {
+    this.checks.set(name, { check, needed });
   }
 
   addLoop(loop: Loop): void {
@@ -27,11 +28,12 @@ export class HealthRegistry {
   }
 
   async ready(): Promise<{ readonly ready: boolean; readonly checks: Readonly<Record<string, string>> }> {
-    const names = [...this.checks];
-    const results = await Promise.all(names.map(([, check]) => this.run(check)));
-    const checks = Object.fromEntries(names.map(([name], index) => [name, results[index] === true ? 'healthy' : 'unhealthy']));
+    const results = await Promise.all(
+      [...this.checks].map(async ([name, { check, needed }]) => ({ name, needed, healthy: await this.run(check) })),
+    );
+    const checks = Object.fromEntries(results.map(({ name, healthy }) => [name, healthy ? 'healthy' : 'unhealthy']));
     if (this.stopping) return { ready: false, checks: { ...checks, server: 'stopping' } };
-    return { ready: results.every(Boolean), checks };
+    return { ready: results.every(({ healthy, needed }) => healthy || !needed), checks };
   }
 
   background(): readonly { name: string; running: boolean; last_turn_at: string | null; failures: number }[] {

@@ -22,6 +22,8 @@ export const CLOSE = {
   tooLarge: 1009,
   internal: 1011,
   restarting: 1012,
+  /** What replicas share does not answer (IANA: Try Again Later). */
+  tryAgain: 1013,
   unauthenticated: 4401,
   forbidden: 4403,
   notFound: 4404,

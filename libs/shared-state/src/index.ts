@@ -1,4 +1,6 @@
 export * from './broadcast';
 export * from './counters';
+export * from './homes';
+export * from './shared-state-down';
 export * from './shared-state.module';
 export * from './tickets';

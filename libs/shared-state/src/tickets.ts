@@ -37,12 +37,12 @@ export class MemoryTickets<Credential> extends Tickets<Credential> {
       this.open.delete(key);
     }
     const ticket = randomBytes(32).toString('base64url');
-    this.open.set(hash(ticket), { grant, ends: now + TICKET_SECONDS * 1000 });
+    this.open.set(hashOf(ticket), { grant, ends: now + TICKET_SECONDS * 1000 });
     return Promise.resolve({ ticket, expiresIn: TICKET_SECONDS });
   }
 
   redeem(ticket: string, purpose: TicketPurpose, environmentId: string | null): Promise<TicketGrant<Credential> | null> {
-    const key = hash(ticket);
+    const key = hashOf(ticket);
     const found = this.open.get(key);
     this.open.delete(key);
     const good =
@@ -51,6 +51,7 @@ export class MemoryTickets<Credential> extends Tickets<Credential> {
   }
 }
 
-function hash(ticket: string): string {
+/** What is kept of a ticket. */
+export function hashOf(ticket: string): string {
   return createHash('sha256').update(ticket).digest('base64url');
 }
