@@ -204,7 +204,7 @@ describe('a shell that a holder keeps', () => {
     await until(() => heard.text.includes('next'));
     expect(heard.text.startsWith(before.text)).toBe(true);
     expect(heard.text.match(/once\r/g)).toHaveLength(1);
-    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed' });
+    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed', elsewhere: true });
   });
 
   it('stays with the server that took it over, though the old one could not be told', async () => {
@@ -220,7 +220,7 @@ describe('a shell that a holder keeps', () => {
     const heard = listen(second);
     world.reachable = true;
     listen(first);
-    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed' });
+    expect(await first.ended).toEqual({ code: null, signal: null, reason: 'killed', elsewhere: true });
     await second.write(Buffer.from('still here'));
     await until(() => heard.text.includes('still here'));
   });

@@ -235,7 +235,7 @@ export class HeldTerminal implements TerminalChannel {
         return this.end(exitOf(frame.bySignal, frame.value));
       case 'replaced':
         // Another server has it; here it is over, and nothing more is known.
-        return this.finish({ code: null, signal: null, reason: 'killed' });
+        return this.finish({ code: null, signal: null, reason: 'killed', elsewhere: true });
     }
   }
 
@@ -279,7 +279,7 @@ export class HeldTerminal implements TerminalChannel {
   private welcome({ from, accepted, taken }: Hello): void {
     // Its bytes or its input have moved on without this server.
     if (from !== this.received || !this.input.resume(accepted, taken))
-      this.finish({ code: null, signal: null, reason: 'killed' });
+      this.finish({ code: null, signal: null, reason: 'killed', elsewhere: true });
     this.told = this.received; // for a holder what went before a connection is consumed
   }
 

@@ -156,6 +156,8 @@ export interface TerminalExit {
   /** Signal name such as `SIGKILL`, or null. */
   readonly signal: string | null;
   readonly reason: TerminalExitReason;
+  /** Another server took the shell over: it goes on there, and nothing is known of its end. */
+  readonly elsewhere?: true;
 }
 
 export interface TerminalSize {

@@ -76,8 +76,9 @@ export class FakeTerminal {
       inputMarks: new Map(this.marks),
       ended: this.ended,
       attach: (onOutput) => {
-        if (this.kept.length > 0) onOutput(this.kept);
+        // Who hears what was kept may allow more at once.
         this.allowed = this.position;
+        if (this.kept.length > 0) onOutput(this.kept);
         this.listener = onOutput;
       },
       allow: (position) => {

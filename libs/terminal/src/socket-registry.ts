@@ -50,7 +50,10 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.stopListening = this.authenticator.onRevoked((revocation) => this.revoked(revocation));
+    this.stopListening = this.authenticator.onRevoked(
+      (revocation) => this.revoked(revocation),
+      () => this.confirmAll(),
+    );
     this.loop.start();
   }
 
@@ -109,6 +112,11 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return true;
   }
 
+  /** The replica where its shell lives looks after its token, which is renewed there, and counts it. */
+  relayed(entry: Open): void {
+    entry.expiresAt = null;
+  }
+
   /** A fresh access token before the old one expires. @returns whether it is this socket's user's */
   async renew(entry: Open, token: string): Promise<boolean> {
     const principal = await this.authenticator.authenticate(token);
@@ -138,6 +146,11 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       const now = this.clock.millis();
       for (const entry of entries) entry.confirmedAt = now;
     }
+  }
+
+  /** An end of one of them may have gone unheard. */
+  private confirmAll(): void {
+    for (const entry of this.open) if (entry.confirmedAt !== Infinity) void this.confirm(entry);
   }
 
   private look(): Promise<void> {

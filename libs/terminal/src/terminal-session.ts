@@ -5,6 +5,7 @@ import { type ScreenFormat, type ScreenKeeper } from './screen.messages';
 import { SessionInput } from './session-input';
 import { type ScreenAt, SessionScreen } from './session-screen';
 import { SharedSize } from './shared-size';
+import { comeBack } from './socket-relay';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
@@ -12,6 +13,7 @@ import { orphanedHead } from './utf8';
 const AHEAD_BYTES = { attached: 262_144, detached: 65_536 };
 /** How long kept output may take to come: what a container says of it may not be so. */
 const RESTORE_MS = 10_000;
+const CLOSE_RESTARTING = 1012;
 const CLOSE_REPLACED = 4408;
 const CLOSE_GONE = 4410;
 const CLOSE_DONE = 1000;
@@ -257,6 +259,12 @@ export class TerminalSession {
     this.forget();
   }
 
+  /** It goes on elsewhere, and so do its clients. */
+  handOver(): void {
+    for (const client of this.clients) this.sendOff(client);
+    this.leave();
+  }
+
   /** Nobody finds it any more. */
   forget(): void {
     this.screen.forget();
@@ -300,13 +308,19 @@ export class TerminalSession {
   private end(exit: TerminalExit): void {
     this.exit = exit;
     this.exitedAt = this.clock.now();
-    for (const client of this.clients) this.farewell(client, exit);
+    for (const client of this.clients) if (exit.elsewhere !== true) this.farewell(client, exit);
+    if (exit.elsewhere === true) this.handOver();
     this.controller = null;
     this.listener.ended();
   }
 
   private farewell(client: AttachedClient, { code, signal, reason }: TerminalExit): void {
     client.finish({ type: 'exit', code, signal, reason }, reason === 'environment_stopped' ? CLOSE_GONE : CLOSE_DONE, reason);
+  }
+
+  private sendOff(client: AttachedClient): void {
+    client.send({ type: 'error', code: 'restarting', message: 'The session moves; connect again', ...comeBack() });
+    client.close(CLOSE_RESTARTING, 'restarting');
   }
 
   private replace(other: AttachedClient): void {

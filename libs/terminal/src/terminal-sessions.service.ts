@@ -159,6 +159,19 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     await this.close(session);
   }
 
+  /** Is there a shell of it here, or one that ended a moment ago? */
+  has(environmentId: string): boolean {
+    return this.of(environmentId).length > 0;
+  }
+
+  /** Another replica has the shells of this environment now: who is attached here comes back there. */
+  handOver(environmentId: string): void {
+    for (const session of this.of(environmentId)) {
+      session.handOver();
+      this.drop(keyOf(environmentId, session.id));
+    }
+  }
+
   private async close(session: TerminalSession): Promise<void> {
     if (session.alive) await session.kill();
     const key = keyOf(session.environmentId, session.id);
@@ -221,7 +234,11 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     const { bufferBytes } = this.settings;
     const session = new TerminalSession(channel, environment.id, bufferBytes, this.clock, listener, this.screens);
     await session.restored;
-    this.sessions.set(keyOf(environment.id, session.id), session);
+    const key = keyOf(environment.id, session.id);
+    this.sessions.set(key, session);
+    void channel.ended.then(({ elsewhere }) => {
+      if (elsewhere === true && this.sessions.get(key) === session) this.drop(key);
+    });
     return session;
   }
 

@@ -1,6 +1,7 @@
 import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
 import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
+import { SharedStateDown } from '@devpocket/shared-state';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { randomBytes } from 'node:crypto';
@@ -8,8 +9,11 @@ import { Counter } from 'prom-client';
 import { type WebSocket } from 'ws';
 import { FrameIntake } from './frame-intake';
 import { readQuery, type TerminalQuery } from './query.protocol';
+import { type Elsewhere, ReplicaClient } from './replica-client';
 import { SocketOutlet } from './socket-outlet';
+import { relay } from './socket-relay';
 import { SocketRegistry } from './socket-registry';
+import { TerminalHomes } from './terminal-homes';
 import { TerminalConnection } from './terminal-connection';
 import { type TerminalSession } from './terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
@@ -26,6 +30,8 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     private readonly environments: EnvironmentsService,
     private readonly sessions: TerminalSessionsService,
     private readonly registry: SocketRegistry,
+    private readonly homes: TerminalHomes,
+    private readonly replicas: ReplicaClient,
     private readonly clock: Clock,
     metrics: MetricsRegistry,
   ) {
@@ -41,10 +47,42 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const { socket } = edge;
     // Frames that come before the session is there wait at the client.
     socket.pause();
-    const refuse = (error: unknown): void => this.refuse(socket, error);
-    this.connect(edge, this.registry.add(edge))
-      .then((connection) => connection?.begin())
-      .catch(refuse);
+    this.enter(edge, this.registry.add(edge)).catch((error: unknown) => this.refuse(socket, error));
+  }
+
+  /** A client of another replica, whose edge has judged it; its shell lives here. */
+  handleRelayed(edge: EdgeSocket): void {
+    const { socket } = edge;
+    socket.pause();
+    this.enterHere(edge, this.registry.add(edge)).catch((error: unknown) => this.refuse(socket, error));
+  }
+
+  private async enter(edge: EdgeSocket, entry: Entry): Promise<void> {
+    // Nobody learns where another's environment is at home, or has it move.
+    await this.environments.get(edge.principal, edge.environmentId);
+    await this.homes.at(
+      edge.environmentId,
+      () => this.enterHere(edge, entry),
+      (home) => this.enterElsewhere(edge, entry, home),
+    );
+  }
+
+  private async enterHere(edge: EdgeSocket, entry: Entry): Promise<void> {
+    (await this.connect(edge, entry))?.begin();
+  }
+
+  /** @throws ReplicaGone */
+  private async enterElsewhere(edge: EdgeSocket, entry: Entry, home: Elsewhere): Promise<void> {
+    const { socket } = edge;
+    if (socket.readyState !== socket.OPEN) return;
+    const upstream = await this.replicas.open(home, edge, socket.protocol);
+    if (socket.readyState !== socket.OPEN) {
+      upstream.terminate();
+      return;
+    }
+    this.registry.relayed(entry);
+    relay(socket, upstream);
+    socket.resume();
   }
 
   private async connect(edge: EdgeSocket, entry: Entry): Promise<TerminalConnection | null> {
@@ -122,6 +160,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const error = toDomainError(thrown, false);
     if (error.kind === 'internal') this.logger.error({ err: error.cause ?? error }, 'A terminal failed');
     const wait = error.retryAfter === null ? {} : { retry_after_ms: error.retryAfter * 1000 };
-    closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, { ...error.extra, ...wait });
+    const closeCode = thrown instanceof SharedStateDown ? CLOSE.tryAgain : CLOSE_CODE[error.kind];
+    closeWithError(socket, closeCode, error.code, error.message, { ...error.extra, ...wait });
   }
 }

@@ -1,15 +1,35 @@
+import { AuthSettings } from '@devpocket/config';
 import { EnvironmentsModule } from '@devpocket/environments';
+import { Clock } from '@devpocket/kernel';
 import { Module } from '@nestjs/common';
 import { EventsGateway } from './events.gateway';
 import { LogsGateway } from './logs.gateway';
+import { ReplicaClient } from './replica-client';
+import { ReplicaListener } from './replica-listener';
+import { ReplicaSeal } from './replica-seal';
 import { SocketRegistry } from './socket-registry';
 import { TerminalGateway } from './terminal.gateway';
+import { TerminalHomes } from './terminal-homes';
 import { TerminalSessionsService } from './terminal-sessions.service';
 import { TerminalsController } from './terminals.controller';
 
 @Module({
   imports: [EnvironmentsModule],
   controllers: [TerminalsController],
-  providers: [TerminalSessionsService, SocketRegistry, TerminalGateway, LogsGateway, EventsGateway],
+  providers: [
+    TerminalSessionsService,
+    TerminalHomes,
+    SocketRegistry,
+    TerminalGateway,
+    LogsGateway,
+    EventsGateway,
+    {
+      provide: ReplicaSeal,
+      inject: [AuthSettings, Clock],
+      useFactory: ({ secretKey }: AuthSettings, clock: Clock) => new ReplicaSeal(secretKey, clock),
+    },
+    ReplicaClient,
+    ReplicaListener,
+  ],
 })
 export class TerminalModule {}

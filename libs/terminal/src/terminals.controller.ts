@@ -5,7 +5,7 @@ import { type Page, pageOf } from '@devpocket/kernel';
 import { Controller, Delete, Get, HttpCode, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ScreenDto, ScreenQuery, TerminalDto, toScreenDto, toTerminalDto } from './terminal.dto';
-import { TerminalSessionsService } from './terminal-sessions.service';
+import { TerminalHomes } from './terminal-homes';
 
 @ApiTags('terminals')
 @NeedsScope('terminal')
@@ -13,7 +13,7 @@ import { TerminalSessionsService } from './terminal-sessions.service';
 export class TerminalsController {
   constructor(
     private readonly environments: EnvironmentsService,
-    private readonly sessions: TerminalSessionsService,
+    private readonly terminals: TerminalHomes,
   ) {}
 
   @Get()
@@ -27,7 +27,7 @@ export class TerminalsController {
     @Query() query: PageQuery,
   ): Promise<Page<TerminalDto>> {
     const request = query.toRequest();
-    const sessions = await this.sessions.list(await this.environments.locate(principal, id));
+    const sessions = await this.terminals.list(await this.environments.locate(principal, id));
     const cursorOf = ({ createdAt, sessionId }: (typeof sessions)[number]) => ({ time: createdAt.getTime(), id: sessionId });
     return mapPage(pageOf(sessions, request, cursorOf), toTerminalDto);
   }
@@ -45,7 +45,7 @@ export class TerminalsController {
     @Query() { format }: ScreenQuery,
   ): Promise<ScreenDto> {
     const environment = await this.environments.locate(principal, id);
-    return toScreenDto(sessionId, format, await this.sessions.screen(environment, sessionId, format));
+    return toScreenDto(sessionId, format, await this.terminals.screen(environment, sessionId, format));
   }
 
   @Delete(':sessionId')
@@ -59,6 +59,6 @@ export class TerminalsController {
     @Param('id', new IdPipe('Environment')) id: string,
     @Param('sessionId', new IdPipe('Session')) sessionId: string,
   ): Promise<void> {
-    await this.sessions.remove(await this.environments.locate(principal, id), sessionId);
+    await this.terminals.remove(await this.environments.locate(principal, id), sessionId);
   }
 }
