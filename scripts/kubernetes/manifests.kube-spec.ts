@@ -63,7 +63,11 @@ describe.each(FOLDERS)('the manifests of %s', (folder) => {
     const needed = env.filter(({ valueFrom }) => valueFrom?.secretKeyRef?.optional !== true).map(({ name }) => name);
     expect(needed.sort()).toEqual(Object.keys(SECRETS).sort());
     expect(readVariables({ ...config, ...SECRETS })).toMatchObject({ RUNTIME: 'kubernetes', HOST: '0.0.0.0' });
-    expect(ports.map(({ containerPort }) => String(containerPort))).toEqual([config.PORT, config.METRICS_PORT]);
+    expect(ports.map(({ containerPort }) => String(containerPort))).toEqual([
+      config.PORT,
+      config.METRICS_PORT,
+      config.REPLICA_PORT,
+    ]);
     expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
   });
 
@@ -124,9 +128,10 @@ describe.each(FOLDERS)('the manifests of %s', (folder) => {
     expect(own?.ingress).toMatchObject([
       { ports: [{ port: 'http' }], from: [{ podSelector: {}, namespaceSelector: {} }] },
       { ports: [{ port: 'metrics' }], from: [{ namespaceSelector: {} }] },
+      { ports: [{ port: 'replicas' }], from: [{ podSelector: {} }] },
     ]);
     const ports = own?.egress?.flatMap((rule) => rule.ports?.map(({ port }) => port));
-    expect(ports).toEqual([53, 53, 443, 6443, 27017, 6379, 465, 587]);
+    expect(ports).toEqual([9100, 53, 53, 443, 6443, 27017, 6379, 465, 587]);
     expect(own?.egress?.at(-1)?.to?.[0]?.ipBlock?.except).toContain('169.254.0.0/16');
   });
 });
