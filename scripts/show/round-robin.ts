@@ -11,6 +11,9 @@ export class RoundRobin {
   private child: ChildProcess | null = null;
   private port = 0;
 
+  /** @param forwards what a client says of where it comes from: servers then see it as if nothing were before them */
+  constructor(private readonly forwards = false) {}
+
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -25,7 +28,7 @@ export class RoundRobin {
       this.child = spawn('nginx', ['-p', this.folder, '-c', join(this.folder, 'nginx.conf'), '-e', 'stderr'], {
         stdio: 'ignore',
       });
-    while (!(await this.answers(ports.length))) await delay(20);
+    while (!(await this.answers(ports))) await delay(20);
   }
 
   async close(): Promise<void> {
@@ -39,9 +42,9 @@ export class RoundRobin {
   }
 
   /** A reload is not done when it is asked for: the worker of before goes on for a moment. */
-  private async answers(servers: number): Promise<boolean> {
+  private async answers(ports: readonly number[]): Promise<boolean> {
     const answer = await fetch(`${this.url}/nginx-servers`, { headers: { connection: 'close' } }).catch(() => null);
-    return answer !== null && (await answer.text()) === String(servers);
+    return answer !== null && (await answer.text()) === ports.join();
   }
 
   private configuration(ports: readonly number[]): string {
@@ -63,14 +66,14 @@ http {
   server {
     listen 127.0.0.1:${this.port};
     client_max_body_size 10m;
-    location = /nginx-servers { return 200 '${ports.length}'; }
+    location = /nginx-servers { return 200 '${ports.join()}'; }
     location / {
       proxy_pass http://replicas;
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
-      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-For ${this.forwards ? '$http_x_forwarded_for' : '$remote_addr'};
       proxy_next_upstream error timeout;
       proxy_connect_timeout 1s;
       proxy_read_timeout 120s;

@@ -11,9 +11,14 @@ import { openApiDocument } from '../src/documents/open-api';
 import { localDriver } from '../src/runtime-drivers';
 import { type DriverNeeds } from '../src/runtime.module';
 import { type RunningServer, startServer } from '../src/server';
+import { RoundRobin } from '../../../scripts/show/round-robin';
+import { SharedDrivers } from './shared-drivers';
 import { watchedFetch } from './witness';
 
 export const PASSWORD = 'Correct-horse-1';
+
+/** Servers that a `TestApi` consists of, round-robin behind nginx: then specs also need MONGODB_URL, and DEVPOCKET_TEST_REDIS. */
+const REPLICAS = Number(process.env.DEVPOCKET_TEST_REPLICAS ?? 1);
 
 export interface Answer {
   readonly status: number;
@@ -24,7 +29,9 @@ export interface Answer {
 
 /** The whole server on a folder and a database of its own, for end-to-end specs. */
 export class TestApi {
-  private server: RunningServer | null = null;
+  private servers: readonly RunningServer[] = [];
+  private ports: readonly number[] = [];
+  private readonly nginx = REPLICAS > 1 ? new RoundRobin(true) : null;
   /** Judges every answer by the server's own document. */
   private readonly fetch: typeof fetch = (input, init) =>
     (this.watched ??= watchedFetch(openApiDocument(this.running.app)))(input, init);
@@ -42,33 +49,54 @@ export class TestApi {
     private readonly limits?: ConnectionLimits,
   ) {}
 
+  /** The server; the first of several. */
   get running(): RunningServer {
-    if (!this.server) throw new Error('not started');
-    return this.server;
+    const [first] = this.servers;
+    if (!first) throw new Error('not started');
+    return first;
   }
 
   get url(): string {
-    return this.running.url;
+    return this.nginx?.url ?? this.running.url;
   }
 
   async start(): Promise<this> {
     const keys = { SECRET_KEY: 'k'.repeat(32) };
-    const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...keys, ...this.env });
-    this.server = await startServer(
-      { ...settings, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
-      { drivers: async (needs) => this.drivers(this.dataDir, needs), inspector: this.inspector },
-      this.limits,
-    );
+    const redis = REPLICAS > 1 ? { REDIS_URL: process.env.DEVPOCKET_TEST_REDIS ?? '' } : {};
+    const settings = testSettings({ DATA_DIR: this.dataDir, DATABASE_NAME: this.database, ...redis, ...keys, ...this.env });
+    const one = (drivers: (needs: DriverNeeds) => Promise<readonly RuntimeDriver[]>, port = settings.http.port) =>
+      startServer(
+        { ...settings, http: { ...settings.http, port }, auth: { ...settings.auth, secretKey: keys.SECRET_KEY } },
+        { drivers, inspector: this.inspector },
+        this.limits,
+      );
+    if (!this.nginx) {
+      this.servers = [await one(async (needs) => this.drivers(this.dataDir, needs))];
+      return this;
+    }
+    const shared = new SharedDrivers(REPLICAS, async (needs) => this.drivers(this.dataDir, needs));
+    // Where they were before a restart: clients' connections to nginx go on.
+    for (let at = 0; at < REPLICAS; at += 1)
+      this.servers = [...this.servers, await one((needs) => shared.get(needs), this.ports[at])];
+    this.ports = this.servers.map(({ url }) => Number(new URL(url).port));
+    await this.nginx.lead(this.ports);
     return this;
   }
 
   async restart(): Promise<void> {
-    await this.running.stop('SIGTERM');
+    await this.stop('SIGTERM');
     await this.start();
   }
 
+  private async stop(signal: 'SIGINT' | 'SIGTERM'): Promise<void> {
+    const { servers } = this;
+    this.servers = [];
+    await Promise.all(servers.map((server) => server.stop(signal)));
+  }
+
   async close(): Promise<void> {
-    await this.server?.stop('SIGINT');
+    await this.stop('SIGINT');
+    await this.nginx?.close();
     const url = process.env.MONGODB_URL;
     if (url) {
       const connection = await mongoose.createConnection(url, { dbName: this.database }).asPromise();

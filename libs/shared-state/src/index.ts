@@ -1,5 +1,6 @@
 export * from './broadcast';
 export * from './counters';
+export * from './head-counts';
 export * from './homes';
 export * from './shared-state-down';
 export * from './shared-state.module';

@@ -39,6 +39,7 @@ export class RedisLink {
   private readonly news: Redis;
   private readonly probe: Loop;
   private readonly underWay = new Set<Promise<unknown>>();
+  private readonly closers: (() => Promise<void>)[] = [];
   private told: 'up' | 'down' | null = null;
   private upAgain: number | null = null;
 
@@ -103,8 +104,13 @@ export class RedisLink {
     return this.run((redis) => redis.publish(this.key('news'), text));
   }
 
+  /** @param work ends what goes on over it, before it is closed */
+  onClose(work: () => Promise<void>): void {
+    this.closers.push(work);
+  }
+
   async close(): Promise<void> {
-    await this.probe.stop();
+    await Promise.all([this.probe.stop(), ...this.closers.map((work) => work())]);
     const rest = Promise.allSettled(this.underWay);
     await Promise.race([rest, this.clock.wait(FAREWELL_MS)]);
     this.told = null;

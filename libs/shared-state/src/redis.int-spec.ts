@@ -5,6 +5,7 @@ import { describeSharedState, RedisServer } from '../testing';
 import { MemoryCounters } from './counters';
 import { RedisBroadcast } from './redis-broadcast';
 import { RedisCounters } from './redis-counters';
+import { RedisHeadCounts } from './redis-head-counts';
 import { RedisHomes } from './redis-homes';
 import { RedisLink } from './redis-link';
 import { RedisTickets } from './redis-tickets';
@@ -19,12 +20,14 @@ class Replica {
   readonly tickets: RedisTickets<unknown>;
   readonly broadcast: RedisBroadcast;
   readonly homes: RedisHomes;
+  readonly heads: RedisHeadCounts;
 
   constructor(readonly link: RedisLink) {
     this.counters = new RedisCounters(link, new MemoryCounters(clock));
     this.tickets = new RedisTickets(link);
     this.broadcast = new RedisBroadcast(link);
     this.homes = new RedisHomes(link, LEASE_MS);
+    this.heads = new RedisHeadCounts(link, this.homes);
   }
 
   static async open(url: string, prefix = PREFIX): Promise<Replica> {
@@ -100,6 +103,19 @@ describe('shared state in Redis', () => {
       await stranger.link.close();
       for (const stop of stops) stop();
       expect([...heard].sort()).toEqual(['0 {"n":1}', '0 {"n":2}', '1 {"n":1}', '1 {"n":2}', '2 {"n":1}', '2 {"n":2}']);
+    });
+
+    it('counts heads together, whoever asks at once, without those of the dead', async () => {
+      const asked = await Promise.all(replicas.map(({ heads }) => heads.admit('crowd', 2, 4)));
+      expect(asked.filter(Boolean)).toHaveLength(2);
+      opened(replicas[asked.indexOf(true)]).heads.tell('crowd', 1);
+      await until(() => opened(replicas[asked.indexOf(false)]).heads.admit('crowd', 1, 4));
+      const victim = await Replica.open(server.url);
+      await victim.homes.join('127.0.0.1:6');
+      expect(await victim.heads.admit('mourned', 3, 3)).toBe(true);
+      expect(await one().heads.admit('mourned', 1, 3)).toBe(false);
+      await victim.vanish();
+      await until(async () => one().heads.admit('mourned', 1, 3));
     });
 
     it('has a home at one of them, which the others are told', async () => {

@@ -3,9 +3,11 @@ import { Clock } from '@devpocket/kernel';
 import { type DynamicModule, Global, Injectable, Module, type OnApplicationShutdown, type Type } from '@nestjs/common';
 import { Broadcast, MemoryBroadcast } from './broadcast';
 import { Counters, MemoryCounters } from './counters';
+import { HeadCounts, MemoryHeadCounts } from './head-counts';
 import { Homes, MemoryHomes } from './homes';
 import { RedisBroadcast } from './redis-broadcast';
 import { RedisCounters } from './redis-counters';
+import { RedisHeadCounts } from './redis-head-counts';
 import { RedisHomes } from './redis-homes';
 import { RedisLink } from './redis-link';
 import { RedisTickets } from './redis-tickets';
@@ -74,8 +76,14 @@ const parts = [SharedStateLink, Clock];
       inject: parts,
       useFactory: ({ redis }: SharedStateLink) => (redis ? new RedisHomes(redis) : new MemoryHomes()),
     },
+    {
+      provide: HeadCounts,
+      inject: [SharedStateLink, Homes],
+      useFactory: ({ redis }: SharedStateLink, homes: Homes) =>
+        redis ? new RedisHeadCounts(redis, homes) : new MemoryHeadCounts(),
+    },
   ],
-  exports: [SharedStateLink, Counters, Tickets, Broadcast, Homes],
+  exports: [SharedStateLink, Counters, Tickets, Broadcast, Homes, HeadCounts],
 })
 export class SharedStateModule {
   /** @param owner whose state it is on a Redis that others may use too; without one it is in memory */

@@ -2,6 +2,7 @@ import { ManualClock } from '@testing/kernel';
 import { describeSharedState } from '../testing/contract';
 import { MemoryBroadcast } from './broadcast';
 import { MemoryCounters } from './counters';
+import { MemoryHeadCounts } from './head-counts';
 import { MemoryHomes } from './homes';
 import { MemoryTickets } from './tickets';
 
@@ -12,6 +13,7 @@ describe('shared state in memory', () => {
     tickets: new MemoryTickets(clock),
     broadcast: new MemoryBroadcast(),
     homes: new MemoryHomes(),
+    heads: new MemoryHeadCounts(),
   };
   describeSharedState(
     () => state,

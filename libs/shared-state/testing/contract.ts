@@ -1,4 +1,4 @@
-import { type Broadcast, type Counters, type Homes, type Tickets } from '../src';
+import { type Broadcast, type Counters, type HeadCounts, type Homes, type Tickets } from '../src';
 
 /** What every way of sharing state has to do, in memory or not. */
 export interface SharedState {
@@ -6,6 +6,7 @@ export interface SharedState {
   readonly tickets: Tickets;
   readonly broadcast: Broadcast;
   readonly homes: Homes;
+  readonly heads: HeadCounts;
 }
 
 /**
@@ -80,6 +81,16 @@ export function describeSharedState(state: () => SharedState, pass: (ms: number)
       broadcast.publish('a', { n: 2 });
       other();
       expect(heard).toEqual([{ n: 1 }]);
+    });
+  });
+
+  describe('head counts', () => {
+    it('admit up to the most', async () => {
+      const { heads } = state();
+      const admitted = [await heads.admit(key, 1, 2), await heads.admit(key, 2, 2), await heads.admit(key, 3, 2)];
+      expect(admitted).toEqual([true, true, false]);
+      heads.tell(key, 1);
+      expect(await heads.admit(key, 2, 2)).toBe(true);
     });
   });
 

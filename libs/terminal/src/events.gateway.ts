@@ -25,7 +25,7 @@ export class EventsGateway implements OnGatewayConnection<EdgeSocket> {
 
   private async stream(edge: EdgeSocket, entry: ReturnType<SocketRegistry['add']>): Promise<void> {
     const { socket, principal, query } = edge;
-    if (!this.registry.admit(entry, false)) return;
+    if (!(await this.registry.admit(entry, false))) return;
     const ended = new AbortController();
     socket.on('close', () => ended.abort());
     const intake = new FrameIntake(socket, this.clock);

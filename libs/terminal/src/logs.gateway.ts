@@ -30,7 +30,7 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
     const { socket, principal, environmentId } = edge;
     const query = readQuery(edge.query);
     const environment = await this.environments.locate(principal, environmentId);
-    if (!this.registry.admit(entry, false)) return;
+    if (!(await this.registry.admit(entry, false))) return;
     const ended = new AbortController();
     const stop = this.events.subscribe((event) => {
       if (event.environmentId !== environmentId) return;

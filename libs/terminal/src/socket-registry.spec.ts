@@ -2,6 +2,7 @@ import { Authenticator, type CredentialRef, type Principal, type Revocation } fr
 import { type ActivityRecorder } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
+import { MemoryHeadCounts } from '@devpocket/shared-state';
 import { ManualClock } from '@testing/kernel';
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
@@ -100,7 +101,7 @@ describe('the register of sockets', () => {
     authenticator = new FakeAuthenticator(clock);
     const activity = { setConnections: () => undefined } as unknown as ActivityRecorder;
     const settings = { bufferBytes: 0, maxSessionsPerEnvironment: 8, maxConnectionsPerUser: 2, stallSeconds: STALL_SECONDS };
-    registry = new SocketRegistry(authenticator, settings, activity, clock, new HealthRegistry());
+    registry = new SocketRegistry(authenticator, settings, activity, new MemoryHeadCounts(), clock, new HealthRegistry());
     registry.onApplicationBootstrap();
   });
   afterEach(async () => {
@@ -218,13 +219,13 @@ describe('the register of sockets', () => {
     expect(sockets.map(({ ended }) => ended)).toEqual([4401, 4401, null]);
   });
 
-  it('counts open sockets only, each user alone', () => {
+  it('counts open sockets only, each user alone', async () => {
     const first = open();
     open();
     const third = open();
-    expect([third.admitted, third.socket.ended, third.socket.told]).toEqual([false, 4429, ['too_many_connections']]);
-    expect(open(null, 'eve', 's9').admitted).toBe(true);
+    expect([await third.admitted, third.socket.ended, third.socket.told]).toEqual([false, 4429, ['too_many_connections']]);
+    expect(await open(null, 'eve', 's9').admitted).toBe(true);
     first.socket.close(1000);
-    expect(open().admitted).toBe(true);
+    expect(await open().admitted).toBe(true);
   });
 });

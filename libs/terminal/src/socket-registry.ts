@@ -3,6 +3,7 @@ import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
+import { HeadCounts } from '@devpocket/shared-state';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Duplex } from 'node:stream';
 import { type WebSocket } from 'ws';
@@ -42,6 +43,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly authenticator: Authenticator,
     private readonly settings: TerminalSettings,
     private readonly activity: ActivityRecorder,
+    private readonly heads: HeadCounts,
     private readonly clock: Clock,
     health: HealthRegistry,
   ) {
@@ -86,18 +88,20 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     socket.on('close', () => {
       this.open.delete(entry);
       this.count(environmentId);
+      if (entry.admitted) this.heads.tell(headsOf(principal), this.ownOf(principal.userId));
     });
     return entry;
   }
 
-  /** False for one that is gone already; and when its user has too many: then it is closed. @param replaces one of them is about to give way to this one */
-  admit(entry: Open, replaces: boolean): boolean {
+  /** False for one that is gone already; and when its user has too many, at all replicas: then it is closed. @param replaces one of them is about to give way to this one */
+  async admit(entry: Open, replaces: boolean): Promise<boolean> {
     const { socket, principal, environmentId } = entry;
     if (socket.readyState !== socket.OPEN) return false; // its close has been told already
-    const own = [...this.open].filter(
-      (other) => other.admitted && other.principal.userId === principal.userId && other.socket.readyState === other.socket.OPEN,
-    ).length;
-    if (own - (replaces ? 1 : 0) >= this.settings.maxConnectionsPerUser) {
+    // From here on it counts, so that of two at once one is the last.
+    entry.admitted = true;
+    const most = this.settings.maxConnectionsPerUser + (replaces ? 1 : 0);
+    if (!(await this.heads.admit(headsOf(principal), this.ownOf(principal.userId), most))) {
+      entry.admitted = false;
       closeWithError(
         socket,
         CLOSE.limited,
@@ -107,9 +111,16 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       );
       return false;
     }
-    entry.admitted = true;
+    if (socket.readyState !== socket.OPEN) return false;
     this.count(environmentId);
     return true;
+  }
+
+  /** Those of a user that are open here. */
+  private ownOf(userId: string): number {
+    const isOwn = ({ admitted, principal, socket }: Open): boolean =>
+      admitted && principal.userId === userId && socket.readyState === socket.OPEN;
+    return [...this.open].filter(isOwn).length;
   }
 
   /** The replica where its shell lives looks after its token, which is renewed there, and counts it. */
@@ -150,24 +161,31 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** An end of one of them may have gone unheard. */
   private confirmAll(): void {
-    for (const entry of this.open) if (entry.confirmedAt !== Infinity) void this.confirm(entry);
+    this.confirmEach([...this.open].filter(({ confirmedAt }) => confirmedAt !== Infinity));
+  }
+
+  /** Every credential once, for all of its sockets. */
+  private confirmEach(entries: readonly Open[]): void {
+    const groups = new Map<string, Open[]>();
+    for (const entry of entries) {
+      const { kind, id } = entry.principal.credential;
+      const group = groups.get(`${kind}/${id}`) ?? [];
+      group.push(entry);
+      groups.set(`${kind}/${id}`, group);
+    }
+    for (const group of groups.values()) void this.confirm(group);
   }
 
   private look(): Promise<void> {
     const now = this.clock.millis();
-    /** What is to be confirmed, each credential once. */
-    const due = new Map<string, Open[]>();
+    const due: Open[] = [];
     for (const entry of this.open) {
       const { socket } = entry;
       if (entry.expiresAt && entry.expiresAt.getTime() <= now) {
         closeWithError(socket, CLOSE.unauthenticated, 'token_expired', 'The token has expired; connect again with a fresh one');
         continue;
       }
-      if (now - entry.confirmedAt >= CONFIRM_MS) {
-        const { kind, id } = entry.principal.credential;
-        const key = `${kind}/${id}`;
-        due.set(key, [...(due.get(key) ?? []), entry]);
-      }
+      if (now - entry.confirmedAt >= CONFIRM_MS) due.push(entry);
       // One whose input waits for a shell is not silent: it is not listened to.
       if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
       const backedUp = socket.bufferedAmount > 0;
@@ -181,7 +199,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         socket.ping();
       }
     }
-    for (const entries of due.values()) void this.confirm(entries);
+    this.confirmEach(due);
     return Promise.resolve();
   }
 
@@ -197,4 +215,8 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     const admitted = [...this.open].filter((entry) => entry.admitted && entry.environmentId === environmentId);
     this.activity.setConnections(environmentId, admitted.length);
   }
+}
+
+function headsOf({ userId }: Principal): string {
+  return `sockets:${userId}`;
 }

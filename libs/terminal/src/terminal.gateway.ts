@@ -95,7 +95,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const environment = await this.environments.locate(principal, environmentId);
     // Only one that has a place opens a shell, which may end another.
     if (query.sessionId === null) {
-      if (!this.registry.admit(entry, false)) return null;
+      if (!(await this.registry.admit(entry, false))) return null;
       const session = await this.sessions.open(environment, query.cols ?? 80, query.rows ?? 24);
       if (socket.readyState === socket.OPEN) return this.attach(entry, environment, session, query);
       await this.sessions.remove(environment, session.id); // nobody else knows of it
@@ -103,7 +103,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     }
     const session = await this.sessions.find(environment, query.sessionId);
     const replaces = query.clientId !== null && session.has(query.clientId);
-    return this.registry.admit(entry, replaces) ? this.attach(entry, environment, session, query) : null;
+    return (await this.registry.admit(entry, replaces)) ? this.attach(entry, environment, session, query) : null;
   }
 
   private attach(
