@@ -65,11 +65,11 @@ function build(): void {
   }
   const begun = performance.now();
   const options = [...(values.short ? [] : ['--no-cache']), '--network=host', `--build-arg=BASE=${base}`, `--tag=${IMAGE}`];
-  const { status, stdout } = spawnSync('docker', ['build', '--quiet', ...options, '.'], {
+  const { status, stdout, stderr } = spawnSync('docker', ['build', ...options, '.'], {
     encoding: 'utf8',
     env: { ...process.env, DOCKER_BUILDKIT: '0' },
   });
-  if (status !== 0) throw new Error(`docker build ended with ${status}: ${stdout}`);
+  if (status !== 0) throw new Error(`docker build ended with ${status}: ${(stdout + stderr).slice(-2_000)}`);
   const megabytes = (of: string): number => Math.round(Number(inspected(of, '{{.Size}}')) / 1e6);
   say(`built in ${seconds(begun)} s: ${megabytes(IMAGE)} MB, ${megabytes(IMAGE) - megabytes(base)} MB of them above ${base}`);
 }

@@ -25,7 +25,7 @@ export type TerminalCall =
   | { readonly call: 'remove'; readonly environment: LocatedEnvironment; readonly sessionId: string };
 
 /** A socket's handshake as its own edge has judged it. */
-export type Handshake = Omit<EdgeSocket, 'socket'>;
+export type Handshake = Omit<EdgeSocket, 'socket' | 'stream'>;
 
 export function writeHandshake({ principal, byTicket, environmentId, query }: Handshake): string {
   const params = new URLSearchParams(query);

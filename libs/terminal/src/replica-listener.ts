@@ -88,7 +88,7 @@ export class ReplicaListener implements OnApplicationBootstrap, OnModuleDestroy,
     if (this.stopping || !this.terminals.isHere(handshake.environmentId)) return refuse(MISDIRECTED);
     this.sockets.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => socket.terminate());
-      this.gateway.handleRelayed({ socket, ...handshake });
+      this.gateway.handleRelayed({ socket, stream, ...handshake });
     });
   }
 
