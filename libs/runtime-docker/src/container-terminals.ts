@@ -114,15 +114,14 @@ export class ContainerTerminals {
     const suspect = code === null || ENDED_FROM_OUTSIDE.has(code);
     const exit = own ?? { code: null, signal: 'SIGHUP', reason: 'killed' };
     if (!suspect) return exit;
-    for (let waited = 0; ; waited += ASK_MS) {
+    for (const since = this.clock.millis(); ; await this.clock.wait(ASK_MS)) {
+      // Ended from here, or by an engine that cannot say so while it removes it.
+      if (this.session.isEnding(container)) return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
       const found = await this.inspect(container).catch(() => undefined);
-      if (found === undefined) return exit;
       if (found && !found.State.Running && this.session.isOutOfMemory(found))
         return { code: null, signal: 'SIGKILL', reason: 'out_of_memory' };
-      if (!found?.State.Running || this.session.isEnding(container))
-        return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
-      if (waited >= WORD_MS) return exit;
-      await this.clock.wait(ASK_MS);
+      if (found !== undefined && !found?.State.Running) return { code: null, signal: 'SIGHUP', reason: 'environment_stopped' };
+      if (this.clock.millis() - since >= WORD_MS) return exit;
     }
   }
 }

@@ -3,7 +3,8 @@ import { type EngineSettings } from './engine-address';
 import { type Version } from './engine-objects';
 import { identityOf } from './engine-identity';
 
-const PROBE_MS = 2_000;
+/** Podman asks programs of its own for it, and takes seconds on a busy machine; where nothing listens is known at once. */
+const PROBE_MS = 10_000;
 
 export interface EngineSight {
   /** `Docker Engine` or `Podman`. */

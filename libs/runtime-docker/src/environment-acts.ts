@@ -40,7 +40,9 @@ export class EnvironmentActs {
     const { environmentId } = place;
     await this.starts.cancel(environmentId, Infinity);
     for (const { Id } of await this.session.containersOf(place)) {
-      await engine.delete(`/containers/${Id}`, { query: { force: true } });
+      const removed = engine.delete(`/containers/${Id}`, { query: { force: true } });
+      this.session.during(Id, environmentId, removed);
+      await removed;
       this.session.forgetContainer(Id);
     }
     await this.removeNetwork(place);
