@@ -1,4 +1,5 @@
 import { isRecord } from '@devpocket/client';
+import { Redis } from 'ioredis';
 import { eventually, EventSource, PASSWORD, type Talk, talk, tally, type TestUser } from '../testing';
 import { Replicas } from '../testing/replicas';
 
@@ -202,6 +203,21 @@ describe('three replicas on one database, one Redis and one runtime', () => {
     const users = replicas.at(0).running.app.get(UsersService);
     await users.promote((await users.findByName(user.name))?.id ?? '');
   }
+
+  it('take calls on the port between them from each other alone', async () => {
+    const redis = new Redis(replicas.redis.url);
+    const [key = ''] = await redis.keys('devpocket:*:replica:*');
+    const address = await redis.get(key);
+    await redis.quit();
+    const asked = await Promise.all(
+      ['/', '/v1/terminals', '/v1/socket', '/api/v1/auth/me', '/health'].map((path) =>
+        fetch(`http://${String(address)}${path}`, { method: 'POST', body: '{}', headers: { 'x-devpocket-seal': 'a.b' } }),
+      ),
+    );
+    expect(asked.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
+    const socket = talk(`http://${String(address)}`, '/v1/socket');
+    expect(await socket.over).toBe(404);
+  });
 
   it('tell events at once, wherever they come from', async () => {
     const user = await someone();

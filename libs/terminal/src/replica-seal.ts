@@ -47,6 +47,11 @@ export class ReplicaSeal {
     return this.isNew(nonce, now);
   }
 
+  /** Calls that are known to have been taken. */
+  get remembered(): number {
+    return this.seen.size;
+  }
+
   private isNew(nonce: string, now: number): boolean {
     for (const [old, at] of this.seen) {
       if (at > now - 2 * AGE_MS) break;

@@ -324,6 +324,16 @@ describe('a session', () => {
     expect(session.attached).toBe(1);
   });
 
+  it('that another server took over sends its clients there, and tells of no end', async () => {
+    const { attach, terminal } = world();
+    const phone = new Phone();
+    attach(phone);
+    terminal.end({ code: null, signal: null, reason: 'killed', elsewhere: true });
+    await settle();
+    expect([phone.closed, phone.of('exit')]).toEqual([1012, []]);
+    expect(phone.of('error')).toMatchObject([{ code: 'restarting', retry_after_ms: expect.any(Number) as number }]);
+  });
+
   it('keeps its tail and exit for who comes late', async () => {
     const { session, attach, terminal, clock } = world();
     const phone = new Phone();
