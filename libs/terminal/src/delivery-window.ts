@@ -9,6 +9,8 @@ const EPOCH_MS = 5_000;
 const PROBES = { small: 8, large: 4 };
 const LARGE_BYTES = 65_536;
 const LEAST_PROBE_BYTES = 512;
+/** What waits here for a large window to open again, so that it is filled at once: a share of it. */
+export const RESERVE = 4;
 
 interface Probe {
   readonly seq: number;
@@ -45,6 +47,15 @@ export class DeliveryWindow {
 
   get size(): number {
     return this.bytes;
+  }
+
+  /**
+   * Up to here the shell may print on: what waits here comes before what a Ctrl-C changes too. On a slow way nothing needs to wait: the
+   * next bytes are here long before their turn.
+   */
+  get limit(): number {
+    const { delivered, bytes } = this;
+    return delivered + bytes + (bytes >= LARGE_BYTES ? bytes / RESERVE : 0);
   }
 
   /** Bytes that the next frame may have behind a position; 0 while they are too few to be worth one. */

@@ -1,5 +1,5 @@
 import { type Clock, Gather, PIECE_BYTES, type RingBuffer } from '@devpocket/kernel';
-import { DeliveryWindow } from './delivery-window';
+import { DeliveryWindow, RESERVE } from './delivery-window';
 import { incompleteTail, orphanedHead } from './utf8';
 
 /** With `ack=1` at most so much goes unacknowledged (contract §6). */
@@ -12,8 +12,6 @@ const CHARACTER_MS = 200;
 const PAINTING_MS = 50;
 /** A client that takes nothing for so long has stalled: a controller stops counting while others are attached. */
 export const STALL_MS = 5_000;
-/** What waits here for a client's window to open again, so that it is filled at once: a share of it. */
-const RESERVE = 4;
 
 /** Where a client's messages go. */
 export interface Outlet {
@@ -83,8 +81,7 @@ export class AttachedClient {
   /** Up to here the shell may print on: as much as the client can be given at once, and some more. */
   get limit(): number {
     if (!this.isHeard) return this.position + SOCKET_WINDOW_BYTES - this.inSocket;
-    const { delivered, size } = this.window;
-    const limit = delivered + size + size / RESERVE;
+    const { limit, size } = this.window;
     return this.acks ? Math.min(limit, this.acked + ACK_WINDOW_BYTES + size / RESERVE) : limit;
   }
 

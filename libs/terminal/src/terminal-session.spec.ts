@@ -170,6 +170,16 @@ describe('a session', () => {
     expect(phone.of('output').at(-1)?.seq).toBe(7);
   });
 
+  it('lets a new shell print no more than its first client, whose way may be slow, is sent at once', async () => {
+    const { clock, terminal, attach } = world(1_048_576);
+    const slow = new Phone();
+    slow.reads = false;
+    attach(slow);
+    terminal.print(Buffer.alloc(100_000, 'x'));
+    await advance(clock, 100);
+    expect(terminal.record().position).toBeLessThanOrEqual(16_384);
+  });
+
   it('sends an echo at once and gathers a flood', async () => {
     const { clock, terminal, attach } = world(4 * 1_048_576);
     const phone = new Phone();

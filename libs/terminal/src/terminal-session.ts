@@ -9,8 +9,11 @@ import { comeBack } from './socket-relay';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
-/** What the shell may print ahead of what came: enough for a way of some milliseconds; less while nobody looks, for who comes then. */
-const AHEAD_BYTES = { attached: 262_144, detached: 65_536 };
+/**
+ * What the shell may print ahead of what came: enough for a way of some milliseconds; less while nobody looks, for who comes then; least
+ * before the first comes, who may be on a way that carries no more in a second.
+ */
+const AHEAD_BYTES = { attached: 262_144, detached: 65_536, fresh: 2_048 };
 /** How long kept output may take to come: what a container says of it may not be so. */
 const RESTORE_MS = 10_000;
 const CLOSE_RESTARTING = 1012;
@@ -59,6 +62,8 @@ export class TerminalSession {
   private readonly size: SharedSize;
   private readonly pace: OutputPace;
   private released = false;
+  /** Nobody has attached yet to this shell, which is new. */
+  private fresh: boolean;
   /** A controller that dropped off a moment ago counts for a while: it is probably on its way back. */
   private absent: { readonly confirmed: number; readonly until: number } | null = null;
   private exit: TerminalExit | null = null;
@@ -96,6 +101,7 @@ export class TerminalSession {
       },
     );
     const history = channel.start + channel.kept;
+    this.fresh = history === 0;
     this.pace = new OutputPace(clock, this.pacedShell(), history);
     const restored = new Promise<void>((resolve) => {
       channel.attach((chunk) => {
@@ -190,6 +196,7 @@ export class TerminalSession {
   /** The output begins; a shell that has ended says so behind its tail. The others hear whose size counts now. */
   begin(client: AttachedClient): void {
     this.clients.add(client);
+    this.fresh = false;
     this.size.apply();
     if (this.clients.size > 1) this.size.tell();
     if (this.exit) this.farewell(client, this.exit);
@@ -283,7 +290,7 @@ export class TerminalSession {
   /** The shell goes on as far as the one client that counts goes with it; nobody else slows it. */
   private limit(): number {
     const { controller, absent, bufferBytes } = this;
-    const ahead = this.clients.size > 0 ? AHEAD_BYTES.attached : AHEAD_BYTES.detached;
+    const ahead = AHEAD_BYTES[this.clients.size > 0 ? 'attached' : this.fresh ? 'fresh' : 'detached'];
     const free = this.ring.end + Math.min(ahead, bufferBytes / 4);
     if (this.exit || this.released) return free;
     if (!controller)
