@@ -68,12 +68,6 @@ export class SoakSession {
     );
   }
 
-  /** Closes the shell. */
-  async remove(world: TerminalWorld): Promise<void> {
-    this.leave();
-    if (this.client.session !== null) await world.remove(this.client.session, this.options.environmentId);
-  }
-
   /** Types a line, in two pieces. */
   type(): void {
     this.lines += 1;

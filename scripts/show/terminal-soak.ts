@@ -5,6 +5,7 @@
  *
  *   npm run show:terminal-soak [-- --short] [-- --minutes=15] [-- --sessions=200]
  */
+import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { BadNetwork } from '../../apps/api/testing/bad-network';
@@ -118,6 +119,18 @@ async function sampleOf(world: TerminalWorld, atMs: number): Promise<Sample> {
   return { atMs, server: useOf(world.serverPid), host: useOf(world.hostPid), handles };
 }
 
+/** Asks over a connection of its own. */
+async function look(world: TerminalWorld): Promise<void> {
+  const authorization = `Bearer ${await world.client.accessToken()}`;
+  await new Promise<void>((resolve, reject) => {
+    const url = `${world.server.url}/api/v1/environments/${world.environmentId}`;
+    get(url, { agent: false, headers: { authorization } }, (answer) => answer.resume().on('end', () => resolve())).on(
+      'error',
+      reject,
+    );
+  });
+}
+
 /** When connections that are kept alive for a while are gone. */
 async function atRest(world: TerminalWorld): Promise<Sample> {
   let last = await sampleOf(world, 0);
@@ -166,7 +179,7 @@ async function main(): Promise<void> {
   try {
     const url = await network.open();
     // As many connections to its database as many calls at once make it open, which stay.
-    await Promise.all(Array.from({ length: 2 * SESSIONS }, () => world.client.environment(world.environmentId)));
+    await Promise.all(Array.from({ length: 2 * SESSIONS }, () => look(world)));
     const before = await atRest(world);
     for (let n = 0; n < SESSIONS; n += 1) {
       const environmentId = world.environmentIds[Math.floor(n / A_ENVIRONMENT)] ?? '';
@@ -176,7 +189,10 @@ async function main(): Promise<void> {
     await soak.run().catch((error: unknown) => faults.push(error instanceof Error ? error.message : String(error)));
     for (const { fault } of sessions) if (fault !== null && !faults.includes(fault)) faults.push(fault);
     judgeMemory(soak.samples);
-    for (const session of sessions) await session.remove(world);
+    for (const session of sessions) session.leave();
+    process.stdout.write(
+      `${(await world.removeAll()) - sessions.length} shells whose welcome a cut took, which nobody came back to\n`,
+    );
     await judgeDescriptors(world, before);
     process.stdout.write(`${network.cuts} cuts, ${sessions.length} shells\n`);
   } finally {

@@ -74,6 +74,20 @@ export class TerminalWorld {
     await this.client.request('DELETE', `/environments/${environmentId}/terminals/${sessionId}`);
   }
 
+  /** Closes every shell. @returns how many there were */
+  async removeAll(): Promise<number> {
+    let count = 0;
+    for (const environmentId of this.environmentIds) {
+      const told = await this.client.request('GET', `/environments/${environmentId}/terminals`);
+      for (const one of Array.isArray(told) ? (told as readonly unknown[]) : []) {
+        if (!isRecord(one)) continue;
+        count += 1;
+        await this.remove(String(one.session_id), environmentId);
+      }
+    }
+    return count;
+  }
+
   get serverPid(): number {
     return this.server.pid;
   }
