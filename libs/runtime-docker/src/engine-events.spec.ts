@@ -37,6 +37,7 @@ describe('events of an engine', () => {
     const list = await stub.next('/containers/json');
     stream.write(event('early'));
     list.end(JSON.stringify([{ Id: '1', Names: [], State: 'running', Labels: labels('present') }]));
+    await stub.say('/networks', []);
     stream.write(event('foreign', 'other'));
     stream.write(event('late').slice(0, 20));
     stream.end(event('late').slice(20));
@@ -61,6 +62,7 @@ describe('events of an engine', () => {
     (await stub.next('/_ping')).end('OK');
     await ping;
     list.end('[]');
+    await stub.say('/networks', []);
     await beginEvents();
   });
 });

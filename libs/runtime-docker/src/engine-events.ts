@@ -2,6 +2,7 @@ import { LABEL } from '@devpocket/container-runtime';
 import { type Clock, Loop } from '@devpocket/kernel';
 import { linesOf } from './answer-lines';
 import { type EngineSession } from './engine-session';
+import { removeIdleNetworks } from './idle-networks';
 import { filterOf, heldOf, isOf } from './names';
 
 const AGAIN_MS = 1_000;
@@ -56,6 +57,8 @@ export class EngineEvents {
     const all = new Set([...now, ...this.known]);
     this.known = now;
     for (const environmentId of all) this.session.changed(environmentId);
+    // Not worth the loss of what is told.
+    await removeIdleNetworks(this.session, containers, signal).catch(() => undefined);
   }
 }
 

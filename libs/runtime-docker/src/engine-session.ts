@@ -66,11 +66,15 @@ export class EngineSession {
    * @throws EngineError
    */
   async networksOf(environmentId: string, signal?: AbortSignal): Promise<readonly Network[]> {
+    const found = await this.networks(signal, environmentId);
+    return [...found].sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
+  }
+
+  /** Of all environments of this installation, or of one. @throws EngineError */
+  async networks(signal?: AbortSignal, environmentId?: string): Promise<readonly Network[]> {
     const query = { filters: filterOf(this.install, environmentId) };
     const found = await this.engine.get<readonly Network[]>('/networks', { query, ...(signal ? { signal } : {}) });
-    return found
-      .filter((one) => isOf(one, this.install, environmentId))
-      .sort((a, b) => a.Created.localeCompare(b.Created) || a.Id.localeCompare(b.Id));
+    return found.filter((one) => isOf(one, this.install, environmentId));
   }
 
   /** @throws RuntimeError `unreachable` */
