@@ -194,9 +194,10 @@ async function stop(url: string): Promise<void> {
   await back.login('ada', PASSWORD);
   check((await back.environment(id)).status === 'running', 'the environment did not outlive the server');
   await back.request('DELETE', `/environments/${id}`);
-  const left = (): string => docker('ps', '--all', '--quiet', `--filter=label=devpocket.io/env=${id}`);
+  const its = ['--quiet', `--filter=label=devpocket.io/env=${id}`];
+  const left = (): string => docker('ps', '--all', ...its) + docker('volume', 'ls', ...its);
   for (const end = performance.now() + 30_000; left() !== '' && performance.now() < end;) await delay(200);
-  check(left() === '', 'the environment’s containers are still there');
+  check(left() === '', 'the environment’s containers or volumes are still there');
 }
 
 function clear(): void {
