@@ -2,12 +2,16 @@ import { Authenticator, concerns, type Principal, type Revocation } from '@devpo
 import { TerminalSettings } from '@devpocket/config';
 import { MetricsRegistry } from '@devpocket/http';
 import { Clock, DomainError } from '@devpocket/kernel';
+import { Broadcast, NewestFew } from '@devpocket/shared-state';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Writable } from 'node:stream';
+import { randomUUID } from 'node:crypto';
 import { Gauge } from 'prom-client';
 import { EventFeed, POLL_MS } from './event-feed';
 import { toEventMessage } from './event-message';
 
+/** Streams that gave way to a newer one, wherever that is. */
+const REPLACED = 'events.stream-replaced';
 const KEEP_ALIVE_MS = 15_000;
 /** What a client waits before it connects again; browsers take it from the stream. */
 const RETRY_MS = 3_000;
@@ -35,6 +39,8 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly authenticator: Authenticator,
     private readonly settings: TerminalSettings,
     private readonly clock: Clock,
+    private readonly few: NewestFew,
+    private readonly broadcast: Broadcast,
     metrics: MetricsRegistry,
   ) {
     const gauge: Gauge = new Gauge({
@@ -46,12 +52,19 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.stopListening = this.authenticator.onRevoked(
+    const stopReplaced = this.broadcast.subscribe(REPLACED, (message) => {
+      if (typeof message === 'object' && message !== null && 'id' in message) this.replaced(message.id);
+    });
+    const stopRevoked = this.authenticator.onRevoked(
       (revocation) => this.revoked(revocation),
       () => {
         for (const stream of this.open) void stream.confirm();
       },
     );
+    this.stopListening = () => {
+      stopReplaced();
+      stopRevoked();
+    };
   }
 
   onModuleDestroy(): void {
@@ -75,10 +88,17 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
       stream.end();
       throw error;
     }
-    const own = [...this.open].filter((other) => other.userId === principal.userId);
-    for (const oldest of own.slice(0, Math.max(0, own.length - this.settings.maxConnectionsPerUser)))
-      oldest.end(`retry: ${RETRY_REPLACED_MS}\n: replaced by a newer stream\n\n`);
+    const key = `streams:${principal.userId}`;
+    const oldest = await this.few.enter(key, stream.id, this.settings.maxConnectionsPerUser);
+    if (stream.signal.aborted) this.few.leave(key, stream.id);
+    else stream.signal.addEventListener('abort', () => this.few.leave(key, stream.id));
+    for (const id of oldest) this.broadcast.publish(REPLACED, { id });
     return stream;
+  }
+
+  private replaced(id: unknown): void {
+    for (const stream of this.open)
+      if (stream.id === id) stream.end(`retry: ${RETRY_REPLACED_MS}\n: replaced by a newer stream\n\n`);
   }
 
   private revoked(revocation: Revocation): void {
@@ -88,6 +108,8 @@ export class EventStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
 export class EventStream {
   private readonly logger = new Logger('EventStream');
+  /** Known by it at all replicas. */
+  readonly id = randomUUID();
   private readonly ended = new AbortController();
   private farewell = '';
 

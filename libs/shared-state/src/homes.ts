@@ -23,7 +23,7 @@ export abstract class Homes {
   abstract release(name: string): Promise<void>;
 
   /** What is at home here. */
-  abstract held(): readonly string[];
+  abstract held(): ReadonlySet<string>;
 
   /** Told of a name that has become another's, because this replica was not heard of in time. @returns the way to stop listening */
   abstract onLost(listener: (name: string) => void): () => void;
@@ -51,8 +51,8 @@ export class MemoryHomes extends Homes {
     return Promise.resolve();
   }
 
-  held(): readonly string[] {
-    return [...this.names];
+  held(): ReadonlySet<string> {
+    return this.names;
   }
 
   onLost(): () => void {

@@ -88,8 +88,8 @@ export class RedisHomes extends Homes {
     await this.link.run((redis) => redis.eval(RELEASE, 1, this.homeKey(name), this.replica)).catch(() => undefined); // it expires
   }
 
-  held(): readonly string[] {
-    return [...this.names];
+  held(): ReadonlySet<string> {
+    return this.names;
   }
 
   onLost(listener: (name: string) => void): () => void {
@@ -100,8 +100,7 @@ export class RedisHomes extends Homes {
   async leave(): Promise<void> {
     await this.loop.stop();
     this.address = null;
-    const names = this.held();
-    await Promise.all(names.map((name) => this.release(name)));
+    await Promise.all([...this.names].map((name) => this.release(name)));
     await this.link.run((redis) => redis.del(this.replicaKey)).catch(() => undefined); // it expires
   }
 
@@ -140,7 +139,8 @@ export class RedisHomes extends Homes {
     const begun = this.link.clock.millis();
     const known = await this.link.run((redis) => redis.set(this.replicaKey, address, 'PX', this.leaseMs, 'GET'));
     this.beats += 1;
-    if (known === null || this.beats % RENEW_HOMES_BEATS === 0) await Promise.all(this.held().map((name) => this.renew(name)));
+    if (known === null || this.beats % RENEW_HOMES_BEATS === 0)
+      await Promise.all([...this.names].map((name) => this.renew(name)));
     this.sureUntil = begun + this.leaseMs;
   }
 

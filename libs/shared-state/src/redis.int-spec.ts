@@ -8,6 +8,7 @@ import { RedisCounters } from './redis-counters';
 import { RedisHeadCounts } from './redis-head-counts';
 import { RedisHomes } from './redis-homes';
 import { RedisLink } from './redis-link';
+import { RedisNewestFew } from './redis-newest-few';
 import { RedisTickets } from './redis-tickets';
 
 const LEASE_MS = 900;
@@ -21,6 +22,7 @@ class Replica {
   readonly broadcast: RedisBroadcast;
   readonly homes: RedisHomes;
   readonly heads: RedisHeadCounts;
+  readonly few: RedisNewestFew;
 
   constructor(readonly link: RedisLink) {
     this.counters = new RedisCounters(link, new MemoryCounters(clock));
@@ -28,6 +30,7 @@ class Replica {
     this.broadcast = new RedisBroadcast(link);
     this.homes = new RedisHomes(link, LEASE_MS);
     this.heads = new RedisHeadCounts(link, this.homes);
+    this.few = new RedisNewestFew(link);
   }
 
   static async open(url: string, prefix = PREFIX): Promise<Replica> {
@@ -105,6 +108,13 @@ describe('shared state in Redis', () => {
       expect([...heard].sort()).toEqual(['0 {"n":1}', '0 {"n":2}', '1 {"n":1}', '1 {"n":2}', '2 {"n":1}', '2 {"n":2}']);
     });
 
+    it('keeps the newest few of all', async () => {
+      const gone: (readonly string[])[] = [];
+      for (const [at, replica] of [one(), two(), three(), one()].entries())
+        gone.push(await replica.few.enter('all', `s${at}`, 3));
+      expect(gone).toEqual([[], [], [], ['s0']]);
+    });
+
     it('counts heads together, whoever asks at once, without those of the dead', async () => {
       const asked = await Promise.all(replicas.map(({ heads }) => heads.admit('crowd', 2, 4)));
       expect(asked.filter(Boolean)).toHaveLength(2);
@@ -159,7 +169,7 @@ describe('shared state in Redis', () => {
         .set(`${PREFIX}:home:slept`, one().homes.replica, 'PX', 60_000)
         .exec();
       await until(() => lost.length > 0);
-      expect([lost, sleeper.homes.held()]).toEqual([['slept'], []]);
+      expect([lost, [...sleeper.homes.held()]]).toEqual([['slept'], []]);
       expect(await sleeper.homes.claim('slept')).toMatchObject({ here: false, replica: one().homes.replica });
       await redis.quit();
       await sleeper.homes.leave();

@@ -5,12 +5,14 @@ import { Broadcast, MemoryBroadcast } from './broadcast';
 import { Counters, MemoryCounters } from './counters';
 import { HeadCounts, MemoryHeadCounts } from './head-counts';
 import { Homes, MemoryHomes } from './homes';
+import { MemoryNewestFew, NewestFew } from './newest-few';
 import { RedisBroadcast } from './redis-broadcast';
 import { RedisCounters } from './redis-counters';
 import { RedisHeadCounts } from './redis-head-counts';
 import { RedisHomes } from './redis-homes';
 import { RedisLink } from './redis-link';
 import { RedisTickets } from './redis-tickets';
+import { RedisNewestFew } from './redis-newest-few';
 import { SharedStateOwner } from './shared-state-down';
 import { MemoryTickets, Tickets } from './tickets';
 
@@ -77,13 +79,18 @@ const parts = [SharedStateLink, Clock];
       useFactory: ({ redis }: SharedStateLink) => (redis ? new RedisHomes(redis) : new MemoryHomes()),
     },
     {
+      provide: NewestFew,
+      inject: parts,
+      useFactory: ({ redis }: SharedStateLink) => (redis ? new RedisNewestFew(redis) : new MemoryNewestFew()),
+    },
+    {
       provide: HeadCounts,
       inject: [SharedStateLink, Homes],
       useFactory: ({ redis }: SharedStateLink, homes: Homes) =>
         redis ? new RedisHeadCounts(redis, homes) : new MemoryHeadCounts(),
     },
   ],
-  exports: [SharedStateLink, Counters, Tickets, Broadcast, Homes, HeadCounts],
+  exports: [SharedStateLink, Counters, Tickets, Broadcast, Homes, HeadCounts, NewestFew],
 })
 export class SharedStateModule {
   /** @param owner whose state it is on a Redis that others may use too; without one it is in memory */

@@ -4,6 +4,7 @@ import { MemoryBroadcast } from './broadcast';
 import { MemoryCounters } from './counters';
 import { MemoryHeadCounts } from './head-counts';
 import { MemoryHomes } from './homes';
+import { MemoryNewestFew } from './newest-few';
 import { MemoryTickets } from './tickets';
 
 describe('shared state in memory', () => {
@@ -14,6 +15,7 @@ describe('shared state in memory', () => {
     broadcast: new MemoryBroadcast(),
     homes: new MemoryHomes(),
     heads: new MemoryHeadCounts(),
+    few: new MemoryNewestFew(),
   };
   describeSharedState(
     () => state,

@@ -1,4 +1,4 @@
-import { type Broadcast, type Counters, type HeadCounts, type Homes, type Tickets } from '../src';
+import { type Broadcast, type Counters, type HeadCounts, type Homes, type NewestFew, type Tickets } from '../src';
 
 /** What every way of sharing state has to do, in memory or not. */
 export interface SharedState {
@@ -7,6 +7,7 @@ export interface SharedState {
   readonly broadcast: Broadcast;
   readonly homes: Homes;
   readonly heads: HeadCounts;
+  readonly few: NewestFew;
 }
 
 /**
@@ -94,15 +95,25 @@ export function describeSharedState(state: () => SharedState, pass: (ms: number)
     });
   });
 
+  describe('the newest few', () => {
+    it('stay, and the oldest give way', async () => {
+      const { few } = state();
+      const enter = (id: string): Promise<readonly string[]> => few.enter(key, id, 2);
+      expect([await enter('a'), await enter('b'), await enter('c')]).toEqual([[], [], ['a']]);
+      few.leave(key, 'b');
+      expect([await enter('d'), await enter('e')]).toEqual([[], ['c']]);
+    });
+  });
+
   describe('a home', () => {
     it('is here for who claims it first, until it is released', async () => {
       const { homes } = state();
       await homes.join('127.0.0.1:1');
       expect(await homes.claim(key)).toEqual({ here: true });
       expect(await homes.claim(key)).toEqual({ here: true });
-      expect(homes.held()).toContain(key);
+      expect(homes.held().has(key)).toBe(true);
       await homes.release(key);
-      expect(homes.held()).not.toContain(key);
+      expect(homes.held().has(key)).toBe(false);
     });
   });
 }

@@ -63,16 +63,16 @@ export class ReplicaListener implements OnApplicationBootstrap, OnModuleDestroy,
     await this.homes.join(`${isIP(host) === 6 ? `[${host}]` : host}:${port}`);
   }
 
-  /** Who is relayed here comes back elsewhere. */
-  onModuleDestroy(): void {
+  /** Who is relayed here comes back elsewhere, where the shells then are: that does not wait for whatever else this server has to end. */
+  async onModuleDestroy(): Promise<void> {
     this.stopping = true;
     for (const socket of this.sockets.clients)
       closeWithError(socket, CLOSE.restarting, 'restarting', 'The server restarts; connect again', comeBack());
+    this.sessions.leaveAll();
+    await this.homes.leave();
   }
 
-  /** By now the shells are left: the next replica may have them. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.homes.leave();
+  beforeApplicationShutdown(): void {
     this.server?.close();
     this.server?.closeAllConnections();
     for (const socket of this.sockets.clients) socket.terminate();

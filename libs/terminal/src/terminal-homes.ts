@@ -38,7 +38,10 @@ export class TerminalHomes implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.stopListening = this.homes.onLost((environmentId) => this.sessions.handOver(environmentId));
+    this.stopListening = this.homes.onLost((environmentId) => {
+      this.used.delete(environmentId);
+      this.sessions.handOver(environmentId);
+    });
     this.loop.start();
   }
 
@@ -107,7 +110,7 @@ export class TerminalHomes implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Does it live here? Another replica says so. */
   isHere(environmentId: string): boolean {
-    return this.homes.held().includes(environmentId);
+    return this.homes.held().has(environmentId);
   }
 
   private async sweep(): Promise<void> {

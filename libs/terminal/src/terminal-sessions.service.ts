@@ -102,8 +102,14 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
   async onModuleDestroy(): Promise<void> {
     this.unsubscribe();
     await this.loop.stop();
-    for (const session of this.sessions.values()) session.leave();
+    this.leaveAll();
     await this.screens.stop();
+  }
+
+  /** The server goes: where the runtime can, its shells stay for the next. */
+  leaveAll(): void {
+    for (const session of this.sessions.values()) session.leave();
+    this.sessions.clear();
   }
 
   /** @throws DomainError `environment_not_running | session_limit | unavailable` */
