@@ -10,8 +10,8 @@ const expect = (holds, fault) => holds || faults.push(fault);
 
 /** What the hosted machines cannot do: pods of kind find this machine at no address that a show could know. */
 const NOT_HOSTED = new Set(['show:in-cluster']);
-/** Runs on the hosted machines alone: `.ci/run` has no registry that audits, and makes no release. */
-const HOSTED_ONLY = new Set(['check:audit', 'release']);
+/** Runs on the hosted machines alone: `.ci/run` has no registry that audits, makes no release, and has no time for the suite on three servers. */
+const HOSTED_ONLY = new Set(['check:audit', 'release', 'test:replicas']);
 
 const { scripts } = JSON.parse(read('package.json'));
 /** The npm scripts that a text runs, also by the functions of `.ci/run`. */

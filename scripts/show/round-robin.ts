@@ -10,6 +10,7 @@ export class RoundRobin {
   private readonly folder = mkdtempSync(join(tmpdir(), 'devpocket-nginx-'));
   private child: ChildProcess | null = null;
   private port = 0;
+  private leading = '';
 
   /** @param forwards what a client says of where it comes from: servers then see it as if nothing were before them */
   constructor(private readonly forwards = false) {}
@@ -20,6 +21,8 @@ export class RoundRobin {
 
   /** Begins, or goes on with other servers. @param ports of the servers */
   async lead(ports: readonly number[]): Promise<void> {
+    if (ports.join() === this.leading) return; // a reload would end connections that wait
+    this.leading = ports.join();
     this.port ||= await freePort();
     chmodSync(this.folder, 0o755); // started by root, its worker is somebody else
     writeFileSync(join(this.folder, 'nginx.conf'), this.configuration(ports));

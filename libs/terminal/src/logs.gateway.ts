@@ -1,3 +1,4 @@
+import { type Principal } from '@devpocket/access';
 import { EnvironmentEvents, EnvironmentsService } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, toDomainError } from '@devpocket/http';
 import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
@@ -35,7 +36,7 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
     const stop = this.events.subscribe((event) => {
       if (event.environmentId !== environmentId) return;
       const over = event.type === 'environment.deleted' || (event.type === 'environment.status' && event.desired === 'deleted');
-      if (over) closeWithError(socket, CLOSE.gone, 'gone', 'The environment was deleted');
+      if (over) closeGone(socket);
     });
     socket.on('close', () => {
       stop();
@@ -53,9 +54,25 @@ export class LogsGateway implements OnGatewayConnection<EdgeSocket> {
       await send(socket, toMessage(event));
     }
     if (ended.signal.aborted) return;
+    // What another replica has deleted may end here before its word of that comes.
+    if (query.follow && (await this.isGone(principal, environmentId))) return closeGone(socket);
     if (!query.follow) await send(socket, { type: 'caught_up' });
     socket.close(CLOSE.done, 'Log stream complete');
   }
+
+  private async isGone(principal: Principal, environmentId: string): Promise<boolean> {
+    try {
+      await this.environments.get(principal, environmentId);
+      return false;
+    } catch (error) {
+      if (error instanceof DomainError && error.kind === 'not_found') return true;
+      throw error;
+    }
+  }
+}
+
+function closeGone(socket: WebSocket): void {
+  closeWithError(socket, CLOSE.gone, 'gone', 'The environment was deleted');
 }
 
 /** @throws DomainError 422 */
