@@ -55,6 +55,8 @@ export async function echoesBesideFlood(peer: Peer, count: number): Promise<read
   flooded.type(`yes "$(printf '${LINE}')"\n`);
   await delay(300);
   const times = await echoes(quiet, count);
+  // A shell that nobody is attached to goes on; the next measure is not to be beside it.
+  await flooded.ask('\x03echo en""ded\n', 'ended');
   flooded.close();
   quiet.close();
   return times;
