@@ -17,12 +17,14 @@ const { values } = parseArgs({ options: { short: { type: 'boolean' } } });
 const KILOBITS = 64;
 const ROUND_TRIP_MS = 600;
 const LOSS_PERCENT = 3;
-const CTRL_C_ROUNDS = values.short ? 2 : 8;
+const CTRL_C_ROUNDS = values.short ? 3 : 9;
 const FLOOD_MS = values.short ? 4_000 : 10_000;
 /** Alone and beside the slow one, in turns. */
-const SHARE_ROUNDS = values.short ? 2 : 5;
+const SHARE_ROUNDS = values.short ? 3 : 5;
 const SHARE_MS = values.short ? 1_500 : 5_000;
 const ACTS_MS = 2_000;
+/** How long its screen is waited for. */
+const PAINTED_MS = 10_000;
 const SHARE = 0.9;
 /** What is kept, and 1 MiB. */
 const MEMORY_KIB = 2_048;
@@ -65,6 +67,7 @@ class Viewer {
           this.missing = seq - (this.from ?? 0) - this.received;
           this.hear(data);
         },
+        onError: (code, message) => judge(false, `${code}: ${message}`),
         onEnd: ({ code, error, exit }) => {
           if (exit === null && code !== 1000) faults.push(`closed ${code} ${error ?? ''}`);
         },
@@ -107,8 +110,9 @@ class Viewer {
   }
 
   private hear(text: string): void {
-    this.tail = (this.tail + text).slice(-4 * TAIL);
-    if (this.expected && this.tail.includes(this.expected.text)) this.expected.resolve();
+    const heard = this.tail + text;
+    if (this.expected && heard.includes(this.expected.text)) this.expected.resolve();
+    this.tail = heard.slice(-TAIL);
   }
 }
 
@@ -127,7 +131,12 @@ async function alone(world: TerminalWorld, url: string): Promise<void> {
     times.push(await slow.sees(PROMPT, () => slow.type('\x03')));
   }
   const text = times.map((time) => (time / 1000).toFixed(2)).join(', ');
-  judge(Math.max(...times) <= ACTS_MS, `alone on the slow link: from Ctrl-C in a flood to the prompt ${text} s`);
+  const middle = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN;
+  // A packet that is lost on the way costs a retransmission, now and then two.
+  judge(
+    middle <= ACTS_MS && Math.max(...times) <= 2 * ACTS_MS,
+    `alone on the slow link: from Ctrl-C in a flood to the prompt ${text} s`,
+  );
   judge(slow.complete && slow.missing === 0, `${slow.received} bytes came, ${slow.missing} are missing`);
   await leave(world, slow);
 }
@@ -173,12 +182,13 @@ async function beside(world: TerminalWorld, url: string): Promise<void> {
   const stopped = await fast.sees(PROMPT, () => {
     slow.type('\x03');
     // What it has missed is not worth waiting for: the screen as it stands then.
-    void slow.sees(PROMPT, () => undefined).then((took) => (painted = took));
+    void slow.sees(PROMPT, () => undefined, PAINTED_MS).then((took) => (painted = took));
   });
   slow.terminal.paint();
   while (painted === 0) await delay(10);
   judge(stopped <= ACTS_MS, `beside the fast one: the slow one's Ctrl-C stops the flood after ${(stopped / 1000).toFixed(2)} s`);
-  process.stdout.write(`the slow one sees the prompt ${(painted / 1000).toFixed(2)} s after its Ctrl-C, painted\n`);
+  const seen = painted < PAINTED_MS ? `after ${(painted / 1000).toFixed(2)} s` : `not within ${PAINTED_MS / 1000} s`;
+  process.stdout.write(`the slow one sees the prompt, painted: ${seen}\n`);
   judge(fast.complete && fast.missing === 0, `fast one: ${fast.received} bytes came, ${fast.missing} are missing`);
   const sum = (of: (viewer: Viewer) => number): number => came.reduce((total, viewer) => total + of(viewer), 0);
   judge(
