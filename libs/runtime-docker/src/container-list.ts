@@ -48,7 +48,7 @@ export class ContainerList {
       const words = error instanceof Error ? error.message : String(error);
       throw new EngineError(500, `Podman lists no containers until somebody does: podman rm -f ${container} (${words})`);
     }
-    await this.engine.delete(`/containers/${container}`, { query: { force: true } });
+    await this.engine.remove(container);
   }
 }
 

@@ -87,6 +87,19 @@ describe('an engine as a process sees it', () => {
     await removed;
   });
 
+  it('waits for a removal that somebody else began, whose end may come before it asks', async () => {
+    const progress = { message: 'removal of container 56 is already in progress' };
+    const removed = Promise.all([session.engine.remove('56'), session.engine.remove('57')]);
+    await stub.say('/containers/56', progress, 409);
+    await stub.say('/containers/56/wait', { StatusCode: 137 });
+    await stub.say('/containers/57', progress, 409);
+    await stub.say('/containers/57/wait', { message: 'No such container: 57' }, 404);
+    await removed;
+    const refused = expect(session.engine.remove('58')).rejects.toMatchObject({ status: 409 });
+    await stub.say('/containers/58', { message: 'it is of a pod' }, 409);
+    await refused;
+  });
+
   it.each([
     ['Docker, which tells', 'Engine', '/env-1-1', { OOMKilled: true }, true],
     ['Docker, which would have told', 'Engine', '/env-1-1', {}, false],

@@ -2,7 +2,7 @@ import { type IncomingMessage } from 'node:http';
 import { type Socket } from 'node:net';
 import { wordsOf } from './connection-words';
 import { addressOf, certificatesIn, type EngineAddress, type EngineSettings } from './engine-address';
-import { EngineError } from './engine-error';
+import { EngineError, isAbsent } from './engine-error';
 
 /** What an answer to a short call may take; a busy engine makes a container in a second or two. */
 const CALL_MS = 30_000;
@@ -89,6 +89,19 @@ export class Engine {
     await this.call('DELETE', path, call).catch((error: unknown) => {
       if (!(error instanceof EngineError) || error.status !== 404) throw error;
     });
+  }
+
+  /** Removes a container, running or not; where somebody does so already, waits until it has gone. @throws EngineError */
+  async remove(container: string, call: Pick<EngineCall, 'signal'> = {}): Promise<void> {
+    try {
+      await this.delete(`/containers/${container}`, { ...call, query: { force: true } });
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.status !== 409 || !/already in progress/i.test(error.message)) throw error;
+      const gone = this.post(`/containers/${container}/wait`, { ...call, query: { condition: 'removed' } });
+      await gone.catch((missed: unknown) => {
+        if (!isAbsent(missed)) throw missed;
+      });
+    }
   }
 
   /** Unpacks a tar archive into a container, running or not. @throws EngineError */

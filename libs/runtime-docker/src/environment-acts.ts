@@ -40,7 +40,7 @@ export class EnvironmentActs {
     const { environmentId } = place;
     await this.starts.cancel(environmentId, Infinity);
     for (const { Id } of await this.session.containersOf(place)) {
-      const removed = engine.delete(`/containers/${Id}`, { query: { force: true } });
+      const removed = engine.remove(Id);
       this.session.during(Id, environmentId, removed);
       await removed;
       this.session.forgetContainer(Id);
@@ -61,7 +61,7 @@ export class EnvironmentActs {
   private async end(place: Place, one: ContainerSummary, { graceMs, kill }: Stop): Promise<void> {
     const { engine } = this.session;
     const { environmentId } = place;
-    if (isUnborn(one)) return engine.delete(`/containers/${one.Id}`, { query: { force: true } });
+    if (isUnborn(one)) return engine.remove(one.Id);
     // First, so that its end is never taken for a crash.
     if (!wasToldToEnd(one)) {
       const query = { name: endedName(environmentId, incarnationOf(one)) };

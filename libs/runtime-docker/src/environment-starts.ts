@@ -209,7 +209,7 @@ export class EnvironmentStarts {
   private async makeStartup(spec: EnvironmentSpec, signal: AbortSignal): Promise<string> {
     const present = startupOf(await this.session.containersOf(spec));
     if (present && (!isUnborn(present) || incarnationOf(present) === spec.incarnation)) return present.Id;
-    if (present) await this.session.engine.delete(`/containers/${present.Id}`, { query: { force: true }, signal });
+    if (present) await this.session.engine.remove(present.Id, { signal });
     return this.create(
       spec,
       startupName(spec.environmentId),
@@ -257,7 +257,7 @@ export class EnvironmentStarts {
       await this.linesOf(one)
         .then((lines) => state.keepLog(startup, lines))
         .catch(() => undefined);
-      await engine.delete(`/containers/${one.Id}`, { query: { force: true }, signal });
+      await engine.remove(one.Id, { signal });
       this.session.forgetContainer(one.Id);
     }
   }

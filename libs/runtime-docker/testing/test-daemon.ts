@@ -112,7 +112,7 @@ export class TestDaemon {
     if (!this.process) await this.start(false);
     const engine = await this.engine();
     for (const { Id } of await engine.get<readonly ContainerSummary[]>('/containers/json', { query: { all: true } }))
-      await engine.delete(`/containers/${Id}`, { query: { force: true } });
+      await engine.remove(Id);
     await this.stop('SIGTERM');
     this.grounds?.kill('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });

@@ -125,8 +125,7 @@ export class TestEngine {
 
   /** Removes what runs of an environment, as somebody else would. */
   async rob(environmentId: string): Promise<void> {
-    for (const one of mainsOf(await this.containers(environmentId)))
-      await this.engine.delete(`/containers/${one.Id}`, { query: { force: true } });
+    for (const one of mainsOf(await this.containers(environmentId))) await this.engine.remove(one.Id);
   }
 
   /** Ends what was opened here and removes everything of this installation. */
@@ -136,7 +135,7 @@ export class TestEngine {
   }
 
   async clear(): Promise<void> {
-    for (const { Id } of await this.containers()) await this.engine.delete(`/containers/${Id}`, { query: { force: true } });
+    for (const { Id } of await this.containers()) await this.engine.remove(Id);
     // By their ids: two networks of one name are what a fault may leave.
     for (const { Id } of await this.networks()) await this.engine.delete(`/networks/${Id}`);
     for (const object of await this.left()) {
