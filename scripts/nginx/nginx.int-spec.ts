@@ -38,6 +38,7 @@ describe('nginx before the server', () => {
     METRICS_TOKEN: 'm'.repeat(16),
   });
   let nginx: NginxProcess;
+  const started: NginxProcess[] = [];
   let url: string;
   let user: TestUser;
   let environment: string;
@@ -56,6 +57,7 @@ describe('nginx before the server', () => {
       },
       { 'upstream.conf': `upstream replicas { ${servers} }\nmap $host $api { default replicas; }\n` },
     );
+    started.push(made);
     await made.start(port);
     return [made, `http://127.0.0.1:${port}`];
   }
@@ -70,7 +72,7 @@ describe('nginx before the server', () => {
     [nginx, url] = await proxied([`127.0.0.1:${await freePort()}`, api.url.slice('http://'.length)]);
   });
   afterAll(async () => {
-    await nginx.close();
+    for (const one of started) await one.close();
     await api.close();
   });
 
