@@ -5,6 +5,8 @@ import { EventEmitter } from 'node:events';
 
 /** A request waits for it: what takes longer counts as no answer. */
 const COMMAND_MS = 500;
+/** Of what a connection begins with, which nobody waits for. */
+const HANDSHAKE_MS = 5_000;
 const CONNECT_MS = 2_000;
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [50, 1_000];
 /** How often the way on which news come is tried: a dead one says nothing by itself. */
@@ -86,9 +88,10 @@ export class RedisLink {
   async run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (!this.isUp) throw new RedisDown();
     const work = command(this.commands);
+    work.catch(() => undefined); // it may end when nobody waits for it any more
     this.underWay.add(work);
     try {
-      return await work;
+      return await inTime(work);
     } catch (error) {
       if (isAnswer(error)) throw error;
       // What does not answer is not asked again before it has let us in anew: else each request would wait as long.
@@ -130,7 +133,7 @@ export class RedisLink {
   private async probeNews(): Promise<void> {
     for (const redis of [this.news, this.commands]) {
       if (redis.status !== 'ready') continue;
-      await redis.ping().catch(() => redis.disconnect(true));
+      await inTime(redis.ping()).catch(() => redis.disconnect(true));
     }
   }
 
@@ -158,7 +161,7 @@ function connectionTo(url: string, prefix: string): Redis {
     protocol: 2,
     connectionName: prefix.replaceAll(/[^\x21-\x7e]/g, '-'),
     connectTimeout: CONNECT_MS,
-    commandTimeout: COMMAND_MS,
+    commandTimeout: HANDSHAKE_MS,
     enableOfflineQueue: false,
     // A command that may have been done must not be done again by itself.
     autoResendUnfulfilledCommands: false,
@@ -169,6 +172,19 @@ function connectionTo(url: string, prefix: string): Redis {
     // A failover made it a replica: the address leads to the new one.
     reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   });
+}
+
+/** A process that was held up finds its timer before the answer that waits in the socket: that one counts. @throws RedisDown */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => setImmediate(() => setImmediate(() => reject(new RedisDown()))), COMMAND_MS).unref();
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Redis' own word, as opposed to none. */

@@ -259,6 +259,13 @@ describe('without Redis', () => {
     },
   );
 
+  it('that answers while this process is held up has answered in time', async () => {
+    const asked = one().link.run((redis) => redis.ping());
+    await new Promise((resolve) => setImmediate(resolve)); // it is under way
+    for (const end = performance.now() + 800; performance.now() < end;);
+    expect(await asked).toBe('PONG');
+  });
+
   it('that was never there, all works as without it until it comes', async () => {
     const late = new RedisServer();
     await late.start();

@@ -44,31 +44,38 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   }
 
   handleConnection(edge: EdgeSocket): void {
-    const { socket } = edge;
-    // Frames that come before the session is there wait at the client.
-    socket.pause();
-    this.enter(edge, this.registry.add(edge)).catch((error: unknown) => this.refuse(socket, error));
+    this.begin(edge, (entry, environment, query) =>
+      this.homes.at(
+        environment.id,
+        () => this.enterHere(entry, environment, query),
+        (home) => this.enterElsewhere(edge, entry, home),
+      ),
+    );
   }
 
   /** A client of another replica, whose edge has judged it; its shell lives here. */
   handleRelayed(edge: EdgeSocket): void {
-    const { socket } = edge;
+    this.begin(edge, (entry, environment, query) => this.enterHere(entry, environment, query));
+  }
+
+  private begin(
+    edge: EdgeSocket,
+    enter: (entry: Entry, environment: LocatedEnvironment, query: TerminalQuery) => Promise<void>,
+  ): void {
+    const { socket, principal, environmentId } = edge;
+    // Frames that come before the session is there wait at the client.
     socket.pause();
-    this.enterHere(edge, this.registry.add(edge)).catch((error: unknown) => this.refuse(socket, error));
+    const entry = this.registry.add(edge);
+    const connect = async (): Promise<void> => {
+      const query = readQuery(edge.query);
+      if ('code' in query) return closeWithError(socket, CLOSE.notFound, query.code, query.message);
+      await enter(entry, await this.environments.locate(principal, environmentId), query);
+    };
+    connect().catch((error: unknown) => this.refuse(socket, error));
   }
 
-  private async enter(edge: EdgeSocket, entry: Entry): Promise<void> {
-    // Nobody learns where another's environment is at home, or has it move.
-    await this.environments.get(edge.principal, edge.environmentId);
-    await this.homes.at(
-      edge.environmentId,
-      () => this.enterHere(edge, entry),
-      (home) => this.enterElsewhere(edge, entry, home),
-    );
-  }
-
-  private async enterHere(edge: EdgeSocket, entry: Entry): Promise<void> {
-    (await this.connect(edge, entry))?.begin();
+  private async enterHere(entry: Entry, environment: LocatedEnvironment, query: TerminalQuery): Promise<void> {
+    (await this.connect(entry, environment, query))?.begin();
   }
 
   /** @throws ReplicaGone */
@@ -85,14 +92,8 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     socket.resume();
   }
 
-  private async connect(edge: EdgeSocket, entry: Entry): Promise<TerminalConnection | null> {
-    const { socket, principal, environmentId } = edge;
-    const query = readQuery(edge.query);
-    if ('code' in query) {
-      closeWithError(socket, CLOSE.notFound, query.code, query.message);
-      return null;
-    }
-    const environment = await this.environments.locate(principal, environmentId);
+  private async connect(entry: Entry, environment: LocatedEnvironment, query: TerminalQuery): Promise<TerminalConnection | null> {
+    const { socket } = entry;
     // Only one that has a place opens a shell, which may end another.
     if (query.sessionId === null) {
       if (!(await this.registry.admit(entry, false))) return null;
