@@ -150,7 +150,14 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     sockets.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
       if (checked instanceof DomainError) refuse(socket, checked);
-      else route.gateway.emit('connection', { socket, stream, environmentId, query: url.searchParams, ...checked } satisfies EdgeSocket);
+      else
+        route.gateway.emit('connection', {
+          socket,
+          stream,
+          environmentId,
+          query: url.searchParams,
+          ...checked,
+        } satisfies EdgeSocket);
     });
   }
 
