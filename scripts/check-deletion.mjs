@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..');
 const TRIAL = /spec\.ts$|\/testing\/|^scripts\//;
 const CASES = [
   ['libs/runtime-local', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/local-machine.ts'],
-  ['libs/runtime-docker', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/local-machine.ts'],
+  ['libs/runtime-docker', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/container-engine.ts'],
   ['libs/runtime-kubernetes', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/cluster-inspector.ts'],
   ['libs/terminal', 'apps/api/src/app.module.ts'],
 ];
