@@ -2,7 +2,7 @@ import { type AuthenticatedRequest, type CredentialRef, type Principal, Strategy
 import { AuthSettings } from '@devpocket/config';
 import { DomainError } from '@devpocket/kernel';
 import { Tickets } from '@devpocket/shared-state';
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { type Request } from 'express';
 import passport from 'passport';
@@ -15,7 +15,7 @@ const fromHeader = ExtractJwt.fromAuthHeaderAsBearerToken();
 
 /** Passport's way to the authenticator: it checks a token's signature, the rest and API keys are decided there, as for sockets. */
 @Injectable()
-export class BearerStrategy extends PassportStrategy(Strategy) implements OnModuleDestroy {
+export class BearerStrategy extends PassportStrategy(Strategy) implements OnApplicationShutdown {
   constructor(
     private readonly strategy: StrategyName,
     private readonly authenticator: CredentialAuthenticator,
@@ -59,7 +59,8 @@ export class BearerStrategy extends PassportStrategy(Strategy) implements OnModu
     return this.authenticator.principalOf(payload);
   }
 
-  onModuleDestroy(): void {
+  /** Not before: requests are answered until the server has closed. */
+  onApplicationShutdown(): void {
     passport.unuse(this.strategy.value);
   }
 }
