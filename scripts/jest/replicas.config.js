@@ -18,6 +18,8 @@ const OTHERWISE = [
   // They look at the whole database before and after, and take more than the minute after which usage is sampled.
   'what is injected as a member that no call has',
   'what is injected into a query',
+  // It stops the first server alone: the others take who knocks.
+  'turns away who knocks while it stops',
   // That a template has a newer version is known to other servers up to 5 s later.
   'templates over HTTP are made, changed by versions',
 ];
