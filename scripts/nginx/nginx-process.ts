@@ -64,6 +64,12 @@ export class NginxProcess {
     }
   }
 
+  /** Goes on with other files; connections that wait for an answer end when they have it. */
+  reload(files: Readonly<Record<string, string>>): void {
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(this.folder, name), content);
+    this.child?.kill('SIGHUP');
+  }
+
   async close(): Promise<void> {
     const { child } = this;
     if (child?.exitCode === null) {

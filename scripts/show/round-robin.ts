@@ -1,14 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NginxProcess } from '../nginx/nginx-process';
 import { freePort } from './server-process';
 
-/** nginx before several servers: each connection and each request goes to the next of them, whoever asks. */
+/** The product's nginx before several servers of this machine: each request goes to the next of them, whoever asks. */
 export class RoundRobin {
-  private readonly folder = mkdtempSync(join(tmpdir(), 'devpocket-nginx-'));
-  private child: ChildProcess | null = null;
+  private nginx: NginxProcess | null = null;
   private port = 0;
   private leading = '';
 
@@ -23,67 +19,42 @@ export class RoundRobin {
   async lead(ports: readonly number[]): Promise<void> {
     if (ports.join() === this.leading) return; // a reload would end connections that wait
     this.leading = ports.join();
-    this.port ||= await freePort();
-    chmodSync(this.folder, 0o755); // started by root, its worker is somebody else
-    writeFileSync(join(this.folder, 'nginx.conf'), this.configuration(ports));
-    if (this.child) this.child.kill('SIGHUP');
-    else
-      this.child = spawn('nginx', ['-p', this.folder, '-c', join(this.folder, 'nginx.conf'), '-e', 'stderr'], {
-        stdio: 'ignore',
-      });
+    const files = {
+      'upstream.conf': upstream(ports),
+      'tls/servers.conf': `location = /nginx-servers { return 200 '${ports.join()}'; }\n`,
+    };
+    if (this.nginx) this.nginx.reload(files);
+    else {
+      this.port = await freePort();
+      this.nginx = NginxProcess.prepare('nginx.conf', await this.changes(), files);
+      await this.nginx.start(this.port);
+    }
     while (!(await this.answers(ports))) await delay(20);
   }
 
   async close(): Promise<void> {
-    const { child } = this;
-    if (child?.exitCode === null) {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await ended;
-    }
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.nginx?.close();
   }
 
-  /** A reload is not done when it is asked for: the worker of before goes on for a moment. */
+  /** What is of the composition, not of these servers; and all load here comes from one address. */
+  private async changes(): Promise<Readonly<Record<string, string>>> {
+    return {
+      'listen 8080 default_server': `listen 127.0.0.1:${this.port} default_server`,
+      'listen 127.0.0.1:8081': `listen 127.0.0.1:${await freePort()}`,
+      'rate=50r/s': 'rate=100000r/s',
+      ...(this.forwards ? { 'X-Forwarded-For $remote_addr': 'X-Forwarded-For $http_x_forwarded_for' } : {}),
+    };
+  }
+
+  /** A reload is not done when it is asked for: the workers of before go on for a moment. */
   private async answers(ports: readonly number[]): Promise<boolean> {
     const answer = await fetch(`${this.url}/nginx-servers`, { headers: { connection: 'close' } }).catch(() => null);
     return answer !== null && (await answer.text()) === ports.join();
   }
-
-  private configuration(ports: readonly number[]): string {
-    const servers = ports.map((port) => `server 127.0.0.1:${port} max_fails=1 fail_timeout=1s;`).join(' ');
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (name) => `${name}_temp_path ${join(this.folder, name)};`,
-    );
-    return `
-daemon off;
-worker_processes 1;
-pid ${join(this.folder, 'nginx.pid')};
-error_log stderr crit;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  ${temporary.join('\n  ')}
-  upstream replicas { ${servers} keepalive 64; }
-  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-  server {
-    listen 127.0.0.1:${this.port};
-    client_max_body_size 10m;
-    location = /nginx-servers { return 200 '${ports.join()}'; }
-    location / {
-      proxy_pass http://replicas;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_set_header X-Forwarded-For ${this.forwards ? '$http_x_forwarded_for' : '$remote_addr'};
-      proxy_next_upstream error timeout;
-      proxy_connect_timeout 1s;
-      proxy_read_timeout 120s;
-      proxy_buffering off;
-    }
-  }
 }
-`;
-  }
+
+/** In the composition these are the addresses of a name. */
+function upstream(ports: readonly number[]): string {
+  const servers = ports.map((port) => `server 127.0.0.1:${port} max_fails=1 fail_timeout=1s;`).join(' ');
+  return `upstream replicas { ${servers} keepalive 64; }\nmap $host $api { default replicas; }\n`;
 }
