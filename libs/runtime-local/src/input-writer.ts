@@ -9,11 +9,13 @@ interface PendingWrite {
 
 /** A program that reads is waited for so long by asking again at once, and so long every millisecond … */
 const EAGER_MS = 2;
+const BREATH_MS = 0.05;
 const PATIENT_MS = 60;
 /** … and one that does not with pauses that grow from one to the other. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
 const MOST_CLIENT_IDS = 256;
+const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * What is typed, on its way into a PTY: in order, whole, and never waiting with a thread of this process. The kernel does not tell
@@ -96,6 +98,8 @@ export class InputWriter {
     this.retrying = true;
     const since = performance.now() - this.movedAt;
     if (since < EAGER_MS) {
+      // Not asked without a breath: the program that is to read may have no other processor.
+      Atomics.wait(nothing, 0, 0, BREATH_MS);
       setImmediate(() => this.drain());
       return;
     }
