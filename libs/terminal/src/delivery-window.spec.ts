@@ -72,6 +72,19 @@ describe('the window of output that is under way', () => {
     expect([...way.rooms].filter((room) => !Number.isInteger(room))).toEqual([]);
   });
 
+  it('opens for a shell that prints no further than it, and for no other that did not fill it', () => {
+    const grown = (printed: (window: DeliveryWindow) => number): number => {
+      const window = new DeliveryWindow(0);
+      const end = printed(window);
+      window.probed(end, 0);
+      window.heldUp(end);
+      window.heard(end, 1);
+      return window.size;
+    };
+    expect(grown(({ limit }) => limit)).toBe(32_768);
+    expect(grown(({ limit }) => limit - 1)).toBe(16_384);
+  });
+
   it('believes no answer to what was not asked for more than its position, and none twice', () => {
     const window = new DeliveryWindow(100);
     window.probed(5_000, 0);

@@ -68,6 +68,11 @@ export class DeliveryWindow {
     return 0;
   }
 
+  /** The shell has printed up to `end` and waits to print on. Output that does not come for that is as good as output that waits. */
+  heldUp(end: number): void {
+    if (end >= this.limit) this.filled = true;
+  }
+
   /** Is it time to probe behind this position? */
   isDue(position: number): boolean {
     return position - this.probedAt >= this.step;

@@ -88,6 +88,7 @@ export class AttachedClient {
   /** The shell waits for it to take something. */
   holdsUp(): void {
     this.fullAt ??= this.clock.millis();
+    this.window.heldUp(this.ring.end);
   }
 
   get stalled(): boolean {
@@ -261,7 +262,7 @@ export class AttachedClient {
       room = Math.min(room, this.window.room(this.position));
       if (this.acks) room = Math.min(room, this.acked + ACK_WINDOW_BYTES - this.position);
     }
-    if (room <= 0) this.holdsUp();
+    if (room <= 0) this.fullAt ??= this.clock.millis();
     return room;
   }
 }
