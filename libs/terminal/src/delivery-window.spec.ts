@@ -85,6 +85,18 @@ describe('the window of output that is under way', () => {
     expect(grown(({ limit }) => limit - 1)).toBe(16_384);
   });
 
+  it('takes nothing for delivered because something was skipped behind it', () => {
+    const window = new DeliveryWindow(0);
+    const sent = window.size - 512;
+    window.probed(sent, 0);
+    expect(window.room(sent)).toBe(0);
+    window.skipped(1_000_000);
+    expect(window.room(sent + 1_000_000)).toBe(0);
+    expect(window.heard(sent + 1_000_000, 100)).toBe(true);
+    expect(window.room(sent + 1_000_000)).toBeGreaterThan(0);
+    expect(window.size).toBe(32_768);
+  });
+
   it('believes no answer to what was not asked for more than its position, and none twice', () => {
     const window = new DeliveryWindow(100);
     window.probed(5_000, 0);

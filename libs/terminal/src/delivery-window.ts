@@ -83,10 +83,15 @@ export class DeliveryWindow {
     this.probes.push({ seq: position, at: nowMs });
   }
 
-  /** Skips what the client never gets. */
-  skipped(to: number): void {
-    this.delivered = Math.max(this.delivered, to);
-    this.probedAt = Math.max(this.probedAt, to);
+  /**
+   * Output of so many bytes is left out behind what was sent, which stays under way: it was no more delivered than before. All
+   * positions move up by it, and those that come later must be told as moved (`SkippedOutput`).
+   */
+  skipped(bytes: number): void {
+    this.delivered += bytes;
+    this.probedAt += bytes;
+    this.changedAt += bytes;
+    this.probes = this.probes.map(({ seq, at }) => ({ seq: seq + bytes, at }));
   }
 
   /** The client has all up to `seq`. @returns whether that is news */

@@ -1,5 +1,6 @@
 import { type Clock, Gather, PIECE_BYTES, type RingBuffer } from '@devpocket/kernel';
 import { DeliveryWindow, RESERVE } from './delivery-window';
+import { SkippedOutput } from './skipped-output';
 import { incompleteTail, orphanedHead } from './utf8';
 
 /** With `ack=1` at most so much goes unacknowledged (contract §6). */
@@ -43,6 +44,7 @@ export class AttachedClient {
   position: number;
   acked: number;
   private readonly window: DeliveryWindow;
+  private readonly skipped = new SkippedOutput();
   private readonly gather = new Gather();
   private inSocket = 0;
   private scheduled = false;
@@ -117,7 +119,7 @@ export class AttachedClient {
 
   /** The client has rendered all up to `seq`. */
   ack(seq: number): void {
-    const to = Math.min(this.position, seq);
+    const to = this.known(seq);
     const news = to > this.acked;
     if (news) this.acked = to;
     if (this.window.heard(to, this.clock.millis()) || news) this.moved();
@@ -125,7 +127,7 @@ export class AttachedClient {
 
   /** The client has read all up to `seq`: the answer to a probe. */
   heard(seq: number): void {
-    if (this.window.heard(Math.min(this.position, seq), this.clock.millis())) this.moved();
+    if (this.window.heard(this.known(seq), this.clock.millis())) this.moved();
   }
 
   /** Output waits for a painting, which covers some of it. */
@@ -133,11 +135,10 @@ export class AttachedClient {
     this.paintings += 1;
   }
 
-  /** What comes before `seq` is painted, what comes behind it follows. */
+  /** What comes before `seq` is painted, what comes behind it follows. A painting stands for all that was not rendered before it. */
   goOn(seq: number): void {
-    this.position = seq;
+    this.leaveOut(seq);
     this.acked = Math.max(this.acked, seq);
-    this.window.skipped(seq);
   }
 
   endPainting(): void {
@@ -174,9 +175,10 @@ export class AttachedClient {
     if (this.flushing) return; // an answer came while it is sent: the loop goes on by it
     this.flushing = true;
     while (!this.closed && this.position < this.ring.end) {
-      if (this.position < this.ring.start) this.skip();
       const room = all ? PIECE_BYTES : this.room();
       if (room <= 0) break;
+      // Not before there is room: one that takes nothing would be told of one gap after the other, which it would have to read first.
+      if (this.position < this.ring.start) this.skip();
       const length = Math.min(room, PIECE_BYTES, this.ring.end - this.position);
       const ends = this.last !== null && this.position + length === this.ring.end;
       const tail = ends ? 0 : incompleteTail(this.ring.slice(this.position + Math.max(0, length - 3), Math.min(3, length)));
@@ -232,9 +234,24 @@ export class AttachedClient {
   private skip(): void {
     const to = this.ring.start + orphanedHead(this.ring.slice(this.ring.start, 3));
     this.outlet.send({ type: 'gap', bytes: to - this.position, seq: to });
+    this.leaveOut(to);
+  }
+
+  /** Output goes on at `to`. What is under way still is: neither taken nor acknowledged. */
+  private leaveOut(to: number): void {
+    const bytes = to - this.position;
+    if (bytes > 0) {
+      const { window, acked, acks } = this;
+      this.skipped.add(this.position, to, acks ? Math.min(acked, window.delivered) : window.delivered);
+      window.skipped(bytes);
+      this.acked += bytes;
+    }
     this.position = to;
-    this.acked = Math.max(this.acked, to);
-    this.window.skipped(to);
+  }
+
+  /** What a client says that it has, in the window's count; it cannot have more than it was sent. */
+  private known(seq: number): number {
+    return this.skipped.moved(Math.min(this.position, seq));
   }
 
   /** An incomplete character waits for its rest, but not for ever. */
@@ -245,8 +262,8 @@ export class AttachedClient {
     void this.clock.wait(CHARACTER_MS).then(() => {
       this.holding = false;
       if (this.closed) return;
-      if (this.position !== at) {
-        this.flush(); // that character is complete; another may be waiting by now
+      if (this.position !== at || at < this.ring.start) {
+        this.flush(); // that character is complete, or lost; another may be waiting by now
         return;
       }
       const bytes = this.ring.slice(at, 4);

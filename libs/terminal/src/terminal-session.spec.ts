@@ -14,6 +14,10 @@ class Phone {
   private waiting: (() => void)[] = [];
   reads = true;
   deaf = false;
+  /** Says what it has rendered. */
+  acks = false;
+  /** Bytes of output that it was sent and has not taken. */
+  underWay = 0;
   attachment: Attachment | null = null;
 
   outlet = {
@@ -21,8 +25,14 @@ class Phone {
       this.messages.push({ ...message });
     },
     output: (parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void => {
-      this.messages.push({ type: 'output', data: Buffer.concat(parts).toString('utf8'), seq });
-      this.later(sent);
+      const bytes = Buffer.concat(parts);
+      this.messages.push({ type: 'output', data: bytes.toString('utf8'), seq });
+      this.underWay += bytes.length;
+      this.later(() => {
+        this.underWay -= bytes.length;
+        sent();
+        if (this.acks) this.attachment?.client.ack(seq);
+      });
       if (probe) this.outlet.probe(seq);
     },
     probe: (seq: number): void => this.later(() => this.attachment?.client.heard(seq)),
@@ -32,8 +42,13 @@ class Phone {
     isDeaf: (): boolean => this.deaf,
   };
 
-  take(): void {
-    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) next();
+  /** @param most things that it takes now */
+  take(most = Infinity): void {
+    for (let taken = 0; taken < most; taken += 1) {
+      const next = this.waiting.shift();
+      if (!next) break;
+      next();
+    }
   }
 
   get text(): string {
@@ -236,6 +251,43 @@ describe('a session', () => {
     expect(skipped + received).toBe(12 * (BUFFER / 2));
     expect(fast.of('gap')).toEqual([]);
     expect(fast.text).toHaveLength(12 * (BUFFER / 2));
+  });
+
+  it('gives one that fell behind no more at a time than one that keeps up, whatever it skips', async () => {
+    const { clock, terminal, attach } = world(1_048_576);
+    attach(new Phone(), { clientId: 'controller' });
+    const viewer = new Phone();
+    viewer.reads = false;
+    attach(viewer, { clientId: 'v', view: true });
+    for (let round = 0; round < 40; round += 1) {
+      terminal.print(Buffer.alloc(262_144, 'x'));
+      for (let turn = 0; turn < 5; turn += 1) await advance(clock, 10);
+    }
+    expect(terminal.record().position).toBe(40 * 262_144);
+    expect(viewer.text).toHaveLength(16_384);
+    expect(viewer.of('gap')).toEqual([]);
+  });
+
+  it('keeps a viewer with gaps to its window of acks', async () => {
+    const { clock, terminal, attach } = world();
+    attach(new Phone(), { clientId: 'controller' });
+    const viewer = new Phone();
+    attach(viewer, { clientId: 'v', view: true, acks: true });
+    for (let round = 0; round < 200; round += 1) {
+      terminal.print(Buffer.alloc(16_384, 'x'));
+      // It reads, but in bursts, so that it skips; it never says that it rendered anything.
+      viewer.reads = round % 10 === 0;
+      if (viewer.reads) viewer.take();
+      await advance(clock, 10);
+    }
+    expect(viewer.of('gap').length).toBeGreaterThan(1);
+    expect(viewer.text).toHaveLength(262_144);
+    viewer.reads = true;
+    viewer.take();
+    const before = viewer.text.length;
+    viewer.attachment?.client.ack(Number(viewer.of('output').at(-1)?.seq));
+    await advance(clock, 10);
+    expect(viewer.text.length).toBeGreaterThan(before);
   });
 
   it('drains a shell that nobody looks at', async () => {
@@ -577,6 +629,78 @@ describe('a session', () => {
       slow.take();
       terminal.print(Buffer.from('on'));
       expect(slow.messages.slice(sent + 1)).toMatchObject([{ type: 'output', data: 'on', seq: 100_002 }]);
+    });
+
+    it('comes soon also to one whose way has carried little of a flood', async () => {
+      const { clock, terminal, session, attach } = world(1_048_576);
+      attach(new Phone(), { clientId: 'controller' });
+      const slow = new Phone();
+      slow.reads = false;
+      attach(slow, { clientId: 'slow' });
+      for (let round = 0; round < 40; round += 1) {
+        terminal.print(Buffer.alloc(262_144, 'x'));
+        await advance(clock, 20);
+        slow.take(1);
+      }
+      if (slow.attachment) await session.paint(slow.attachment.client);
+      expect(slow.messages.at(-1)).toMatchObject({ type: 'screen', seq: session.kept.end });
+      expect(slow.underWay).toBeLessThanOrEqual(16_384);
+      expect(slow.of('gap').length).toBeLessThanOrEqual(slow.of('output').length);
+    });
+
+    it('and gaps account for every byte, in order, and no more is under way than the window', async () => {
+      const step = fc.oneof(
+        { weight: 6, arbitrary: fc.record({ prints: fc.integer({ min: 1, max: 40_000 }) }) },
+        { weight: 4, arbitrary: fc.record({ takes: fc.integer({ min: 1, max: 30 }) }) },
+        { weight: 3, arbitrary: fc.record({ ms: fc.constantFrom(1, 20, 500) }) },
+        { weight: 2, arbitrary: fc.record({ paints: fc.constantFrom('at once', 'meanwhile') }) },
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, acks) => {
+          const { clock, terminal, session, attach } = world();
+          attach(new Phone(), { clientId: 'controller' });
+          const phone = new Phone();
+          phone.reads = false;
+          phone.acks = acks;
+          attach(phone, { clientId: 'v', view: true, acks });
+          const client = phone.attachment?.client;
+          if (!client) throw new Error('not attached');
+          let printed = '';
+          const paintings: Promise<void>[] = [];
+          for (const doing of steps) {
+            if ('prints' in doing) {
+              const text = Array.from({ length: doing.prints }, (_, at) =>
+                String.fromCharCode(97 + ((printed.length + at) % 23)),
+              );
+              printed += text.join('');
+              terminal.print(Buffer.from(text.join('')));
+            } else if ('takes' in doing) phone.take(doing.takes);
+            else if ('ms' in doing) await advance(clock, doing.ms);
+            else {
+              paintings.push(session.paint(client));
+              if (doing.paints === 'at once') await Promise.all(paintings);
+            }
+            expect(phone.underWay).toBeLessThanOrEqual(BUFFER / 2);
+          }
+          await Promise.all(paintings);
+          phone.reads = true;
+          for (let turn = 0; turn < 30; turn += 1) {
+            phone.take();
+            await advance(clock, 500);
+          }
+          let at = 0;
+          for (const { type, seq, bytes, data } of phone.messages) {
+            if (type === 'output') expect(data).toBe(printed.slice(at, (at += String(data).length)));
+            else if (type === 'gap') at += Number(bytes);
+            else if (type === 'screen') at = Math.max(at, Number(seq));
+            else continue;
+            expect(seq).toBe(at);
+          }
+          expect(at).toBe(printed.length);
+          expect(phone.underWay).toBe(0);
+        }),
+        { numRuns: 60 },
+      );
     });
 
     it('leaves out a character that is not complete, which follows as a whole', async () => {
