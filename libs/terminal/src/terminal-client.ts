@@ -1,4 +1,5 @@
 import { type Clock, Gather, PIECE_BYTES, type RingBuffer } from '@devpocket/kernel';
+import { type TerminalSize } from '@devpocket/runtime';
 import { DeliveryWindow, RESERVE } from './delivery-window';
 import { SkippedOutput } from './skipped-output';
 import { incompleteTail, orphanedHead } from './utf8';
@@ -43,6 +44,8 @@ export class AttachedClient {
   /** Position up to which output was sent. */
   position: number;
   acked: number;
+  /** Of its screen, as it said last: it counts while this client decides. Null: it said none. */
+  size: TerminalSize | null = null;
   private readonly window: DeliveryWindow;
   private readonly skipped = new SkippedOutput();
   private readonly gather = new Gather();

@@ -358,6 +358,44 @@ describe('a session', () => {
     if (v) expect(await session.typing.input(v, Buffer.from('x'), null)).toMatchObject({ code: 'read_only' });
   });
 
+  it('has the size of who decides, without that it says it again', async () => {
+    const { session, attach, terminal, clock } = world();
+    const [desk, phone] = [new Phone(), new Phone()];
+    attach(desk, { clientId: 'desk', cols: 100, rows: 40 });
+    attach(phone, { clientId: 'phone', cols: 50, rows: 20 });
+    const [d, p] = [desk.attachment?.client, phone.attachment?.client];
+    if (!d || !p) throw new Error('not attached');
+    const now = async (): Promise<unknown> => {
+      await advance(clock, 100);
+      const { cols, rows } = terminal.record();
+      return [cols, rows, phone.of('size').at(-1)];
+    };
+    session.control(p, 'take');
+    expect(await now()).toEqual([50, 20, { type: 'size', cols: 50, rows: 20, owner: 'phone' }]);
+    session.control(d, 'take');
+    session.resize(p, 60, 30);
+    expect(await now()).toEqual([100, 40, { type: 'size', cols: 100, rows: 40, owner: 'desk' }]);
+    session.detach(d);
+    expect(await now()).toEqual([60, 30, { type: 'size', cols: 60, rows: 30, owner: 'phone' }]);
+  });
+
+  it('is decided on by another when the first to come releases it, and by the same while there is no other', async () => {
+    const { session, attach, terminal, clock } = world();
+    const [first, second, viewer] = [new Phone(), new Phone(), new Phone()];
+    attach(first, { clientId: 'a', cols: 100, rows: 40 });
+    attach(viewer, { clientId: 'v', view: true });
+    const client = first.attachment?.client;
+    if (!client) throw new Error('not attached');
+    session.control(client, 'release');
+    await advance(clock, 100);
+    expect(first.of('size').at(-1)).toMatchObject({ owner: 'a' });
+    attach(second, { clientId: 'b', cols: 50, rows: 20 });
+    session.control(client, 'release');
+    await advance(clock, 100);
+    expect(first.of('size').at(-1)).toEqual({ type: 'size', cols: 50, rows: 20, owner: 'b' });
+    expect(terminal.record()).toMatchObject({ cols: 50, rows: 20 });
+  });
+
   it('resizes the PTY no more often than a program can repaint, and to the last size in the end', async () => {
     const { session, attach, terminal, clock } = world();
     const phone = new Phone();

@@ -184,11 +184,13 @@ export class TerminalSession {
       seq,
     );
     const old = [...this.clients].find((other) => other.clientId === clientId);
+    const { cols, rows } = this.size.current;
+    const named = request.cols !== null || request.rows !== null;
+    client.size = named ? { cols: request.cols ?? cols, rows: request.rows ?? rows } : (old?.size ?? null);
     if (old) this.replace(old);
     if (!request.view && (!this.controller || this.controller === old)) this.takeControl(client);
     else if (old && this.controller === old) this.passControl();
-    const { cols, rows } = this.size.current;
-    if (this.controller === client) this.size.set({ cols: request.cols ?? cols, rows: request.rows ?? rows });
+    if (this.controller === client && client.size) this.size.set(client.size);
     const gap = after === null ? 0 : seq - after;
     return { client, seq, gap, replayUntil: this.ring.end, inputSeq: this.typing.taken(clientId) };
   }
@@ -232,13 +234,16 @@ export class TerminalSession {
   }
 
   resize(client: AttachedClient, cols: number, rows: number): void {
-    if (client === this.controller) this.size.change({ cols, rows });
+    client.size = { cols, rows };
+    if (client === this.controller) this.size.change(client.size);
     else client.send(this.sizeMessage());
   }
 
   control(client: AttachedClient, action: 'take' | 'release'): void {
-    if (action === 'take' && !client.view) this.takeControl(client);
-    else if (action === 'release' && this.controller === client) this.passControl();
+    if (action === 'take' && !client.view) {
+      this.takeControl(client);
+      this.adoptSize();
+    } else if (action === 'release' && this.controller === client) this.passControl(client);
     this.size.tell();
     this.pace.review();
   }
@@ -341,9 +346,17 @@ export class TerminalSession {
     this.absent = null;
   }
 
-  private passControl(): void {
-    this.controller = [...this.clients].find((client) => !client.view) ?? null;
+  /** @param from who gives it up: it keeps it while nobody else is there to decide */
+  private passControl(from: AttachedClient | null = null): void {
+    const able = [...this.clients].filter(({ view }) => !view);
+    this.controller = able.find((client) => client !== from) ?? able[0] ?? null;
+    this.adoptSize();
     this.size.tell();
+  }
+
+  /** Who decides now has a size already, which it need not say again. */
+  private adoptSize(): void {
+    if (this.controller?.size) this.size.change(this.controller.size);
   }
 
   private sizeMessage(): Readonly<Record<string, unknown>> {
