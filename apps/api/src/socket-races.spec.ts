@@ -156,6 +156,20 @@ describe('sockets that come and go at the wrong moment', () => {
     release();
   });
 
+  it('closes what an environment had as soon as its end is answered, however long its runtime takes', async () => {
+    const owner = await api.user('owner');
+    const created = await owner.client.request('POST', '/environments', { name: 'doomed', template: 'ubuntu' });
+    const own = isRecord(created) ? String(created.id) : '';
+    await eventually(async () => (await owner.client.environment(own)).status === 'running');
+    const attached = talk(api.url, `/api/v1/ws/terminal/${own}?token=${owner.token}`);
+    await said(attached, 'welcome');
+    driver.stuck = true;
+    await owner.client.request('DELETE', `/environments/${own}`);
+    expect(await attached.over).toBe(4410);
+    expect(attached.messages.at(-1)).toEqual({ type: 'exit', code: null, signal: null, reason: 'environment_stopped' });
+    driver.stuck = false;
+  });
+
   it('sees the end of a shell that nobody takes the output of, when its environment stops', async () => {
     const deaf = connect('&ack=1');
     const { session_id: session } = await said(deaf, 'welcome');

@@ -263,6 +263,11 @@ export class TerminalSession {
     this.pace.review();
   }
 
+  /** Its environment is deleted: to its user it has ended, whatever the runtime has still to do. */
+  deleted(): void {
+    if (this.alive) this.end({ code: null, signal: null, reason: 'environment_stopped' });
+  }
+
   /** The server leaves; where the runtime can, the shell stays. */
   leave(): void {
     for (const client of this.clients) client.gone();

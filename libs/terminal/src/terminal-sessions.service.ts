@@ -95,6 +95,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
       for (const session of this.of(event.environmentId)) {
         session.tell(told);
         if (status !== 'running') session.release();
+        if (desired === 'deleted') session.deleted();
       }
     });
   }
