@@ -1,4 +1,4 @@
-import { Authenticator, type CredentialRef, type Principal, type Revocation } from '@devpocket/access';
+import { Authenticator, type CredentialRef, type Principal, type Revocation, type Scope } from '@devpocket/access';
 import { type ActivityRecorder } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
 import { DomainError } from '@devpocket/kernel';
@@ -54,6 +54,7 @@ class FakeAuthenticator extends Authenticator {
   readonly ended = new Set<string>();
   readonly lookups: string[] = [];
   broken = false;
+  scopes: ReadonlySet<Scope> = new Set(['terminal']);
 
   constructor(private readonly clock: ManualClock) {
     super();
@@ -86,7 +87,7 @@ class FakeAuthenticator extends Authenticator {
       plan: 'free',
       isVerified: true,
       credential: { kind: 'session', id, userId },
-      scopes: new Set(['terminal']),
+      scopes: this.scopes,
       expiresAt,
     };
   }
@@ -110,14 +111,14 @@ describe('the register of sockets', () => {
     await stopped;
   });
 
-  function open(seconds: number | null = null, user = 'ada', session = 's1') {
+  function open(seconds: number | null = null, user = 'ada', session = 's1', environmentId = 'e') {
     const socket = new FakeSocket();
     const edge = {
       socket: socket as unknown as WebSocket,
       stream: new PassThrough(),
       principal: authenticator.principal(user, session, seconds),
       byTicket: seconds === null,
-      environmentId: 'e',
+      environmentId,
       query: new URLSearchParams(),
     };
     const entry = registry.add(edge);
@@ -168,6 +169,28 @@ describe('the register of sockets', () => {
     expect(await registry.renew(renewed.entry, 'ada:s1:3600')).toBe(true);
     await seconds(31, () => renewed.socket.emit('pong'));
     expect([left.socket.ended, left.socket.told, renewed.socket.ended]).toEqual([4401, ['token_expired'], null]);
+  });
+
+  it('lives as long as its session when it came by ticket, also when a token was told', async () => {
+    const { socket, entry } = open();
+    expect(await registry.renew(entry, 'ada:s1:30')).toBe(true);
+    await seconds(60, () => socket.emit('pong'));
+    expect(socket.ended).toBeNull();
+  });
+
+  it.each([
+    ['a terminal', 'e', 'env:read', false],
+    ['a terminal', 'e', 'terminal', true],
+    ['events', '', 'env:read', true],
+    ['events', '', 'terminal', false],
+  ] as const)('of %s is renewed only by what might open it (%p, %s)', async (_what, environmentId, scope, may) => {
+    const { entry, socket } = open(30, 'ada', 's1', environmentId);
+    authenticator.scopes = new Set([scope]);
+    const renewed = registry.renew(entry, 'ada:key:3600');
+    if (may) expect(await renewed).toBe(true);
+    else await expect(renewed).rejects.toMatchObject({ code: 'scope_missing' });
+    await seconds(31, () => socket.emit('pong'));
+    expect(socket.ended).toBe(may ? null : 4401);
   });
 
   it('lives as long as its session when it came by ticket, and ends with it', async () => {

@@ -1,4 +1,4 @@
-import { Authenticator, concerns, type Principal, type Revocation } from '@devpocket/access';
+import { Authenticator, checkScope, concerns, type Principal, type Revocation } from '@devpocket/access';
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
 import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
@@ -20,7 +20,9 @@ interface Open {
   readonly stream: Duplex;
   readonly environmentId: string;
   principal: Principal;
-  /** Null: by ticket. */
+  /** It lives as long as what the ticket was given to, whatever token is told. */
+  readonly byTicket: boolean;
+  /** Null: it does not expire. */
   expiresAt: Date | null;
   heardAt: number;
   pingedAt: number;
@@ -72,6 +74,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       stream,
       principal,
       environmentId,
+      byTicket,
       expiresAt: byTicket ? null : principal.expiresAt,
       heardAt: now,
       pingedAt: now,
@@ -128,10 +131,16 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     entry.expiresAt = null;
   }
 
-  /** A fresh access token before the old one expires. @returns whether it is this socket's user's */
+  /**
+   * A fresh access token before the old one expires.
+   * @returns whether it is this socket's user's
+   * @throws DomainError for one that is not valid, or that could not open this socket
+   */
   async renew(entry: Open, token: string): Promise<boolean> {
     const principal = await this.authenticator.authenticate(token);
     if (principal.userId !== entry.principal.userId) return false;
+    checkScope(entry.environmentId === '' ? 'env:read' : 'terminal', principal);
+    if (entry.byTicket) return true;
     entry.principal = principal;
     entry.expiresAt = principal.expiresAt;
     return true;
