@@ -1,8 +1,9 @@
+import { isRecord } from '@devpocket/client';
 import { SystemClock } from '@devpocket/kernel';
 import { FakeDriver } from '@testing/runtime';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { type Answer, tally, TestApi } from '../testing';
+import { type Answer, talk, tally, TestApi } from '../testing';
 
 const GENERAL = 8;
 const SIGN_IN = 3;
@@ -62,6 +63,21 @@ describe('a rate limit', () => {
     for (let n = 0; n <= GENERAL; n += 1) answers.push(await api.call('GET', '/auth/me', { token, headers: from(50 + n) }));
     expect(tally(answers)).toEqual({ '200': GENERAL, '429 rate_limited': 1 });
     expect((await api.call('GET', '/info', { headers: from(50) })).status).toBe(200);
+  });
+
+  it('of handshakes with a good credential counts for its user, also where it may open nothing', async () => {
+    const { client } = await api.user('knocker');
+    const made = await client.request('POST', '/auth/api-keys', { name: 'reader', scopes: ['env:read'] });
+    const key = isRecord(made) ? String(made.key) : '';
+    const path = `/api/v1/ws/terminal/0123456789abcdef01234567?token=${key}`;
+    const knocks = await Promise.all(
+      Array.from({ length: 61 }, async () => {
+        const knock = talk(api.url, path);
+        return `${await knock.over} ${String(knock.messages[0]?.code)} ${typeof knock.messages[0]?.retry_after_ms}`;
+      }),
+    );
+    expect(knocks.filter((knock) => knock === '4403 scope_missing undefined')).toHaveLength(60);
+    expect(knocks.filter((knock) => knock === '4429 rate_limited number')).toHaveLength(1);
   });
 
   it('of handshakes without a good credential is HTTP 429 instead of the upgrade', async () => {

@@ -172,8 +172,8 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     try {
       this.checkOrigin(request);
       const credentials = await this.authenticate(query, offered, purpose, environmentId);
-      checkScope(purpose === 'events' ? 'env:read' : 'terminal', credentials.principal);
       await this.checkUserLimit(credentials.principal);
+      checkScope(purpose === 'events' ? 'env:read' : 'terminal', credentials.principal);
       if (purpose !== 'events' && !isId(environmentId)) throw DomainError.notFound('Environment');
       return credentials;
     } catch (error) {
