@@ -153,8 +153,14 @@ describe('the server with mail as documented', () => {
       const { text } = await mail.next(email, subject);
       return /^ {4}(\S+)$/m.exec(text)?.[1] ?? text;
     };
-    await api.user('writer');
+    const { token } = await api.user('writer');
+    const knock = async (): Promise<unknown> => {
+      const conversation = talk(api.url, `/api/v1/ws/terminal/0123456789abcdef01234567?token=${token}`);
+      return [await conversation.over, conversation.messages[0]?.code];
+    };
+    expect(await knock()).toEqual([4403, 'email_not_verified']);
     expect((await api.call('POST', '/auth/verify-email', { body: { token: await code(/verif|address/i) } })).status).toBe(200);
+    expect(await knock()).toEqual([4404, 'not_found']);
     expect((await api.call('POST', '/auth/forgot-password', { body: { email } })).status).toBe(202);
     const body = { token: await code(/password/i), new_password: 'Battery-staple-2' };
     expect((await api.call('POST', '/auth/reset-password', { body })).status).toBe(200);

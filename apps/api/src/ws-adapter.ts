@@ -1,5 +1,5 @@
 import { Authenticator, checkScope, type CredentialRef, type Principal } from '@devpocket/access';
-import { HttpSettings, RateLimitSettings } from '@devpocket/config';
+import { AuthSettings, HttpSettings, RateLimitSettings } from '@devpocket/config';
 import {
   CLOSE,
   CLOSE_CODE,
@@ -161,7 +161,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     });
   }
 
-  /** Who is calling, or why not: origin, credential, the user's handshakes, the environment's id. */
+  /** Who is calling, or why not: origin, credential, the user's handshakes, scope, a proven address, the environment's id. */
   private async check(
     request: IncomingMessage,
     query: URLSearchParams,
@@ -174,6 +174,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
       const credentials = await this.authenticate(query, offered, purpose, environmentId);
       await this.checkUserLimit(credentials.principal);
       checkScope(purpose === 'events' ? 'env:read' : 'terminal', credentials.principal);
+      if (purpose !== 'events') this.checkAddress(credentials.principal);
       if (purpose !== 'events' && !isId(environmentId)) throw DomainError.notFound('Environment');
       return credentials;
     } catch (error) {
@@ -204,6 +205,12 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   private checkOrigin(request: IncomingMessage): void {
     const { origin, host } = request.headers;
     if (origin !== undefined && !this.origins.allows(origin, host)) throw foreignOrigin();
+  }
+
+  /** Of events there is nothing to hide: who has not proven an address has no environment, but waits for its first. */
+  private checkAddress({ isVerified }: Principal): void {
+    if (this.app.get(AuthSettings).verifiesEmail && !isVerified)
+      throw new DomainError('forbidden', 'email_not_verified', 'Please verify your email address');
   }
 
   private async checkUserLimit({ userId }: Principal): Promise<void> {

@@ -22,8 +22,8 @@ const CREDENTIALS: Readonly<Record<string, Json>> = {
   token: text('An access token or API key; better offered as the subprotocol `bearer.<token>`'),
 };
 const CODES =
-  'A refused handshake opens, says `error` and closes: 4401 no good credential, 4403 origin or scope, 4404 not found, 4409 not ' +
-  'running, 4429 too many, 1011 our fault, 1012 restarting, 1013 what replicas share does not answer. ';
+  'A refused handshake opens, says `error` and closes: 4401 no good credential, 4403 origin, scope or unverified address, ' +
+  '4404 not found, 4409 not running, 4429 too many, 1011 our fault, 1012 restarting, 1013 what replicas share does not answer. ';
 
 const frame = (title: string, description: string): Json => ({
   title,
