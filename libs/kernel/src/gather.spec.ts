@@ -27,7 +27,8 @@ describe('gathered output', () => {
           const wait = pending === 0 ? Infinity : gather.wait(pending, now);
           due = now + wait;
           if (wait > 0) return;
-          expect(now - since).toBeLessThanOrEqual(4.001);
+          // Asked again by each that arrives, it may be rounded up once more.
+          expect(now - since).toBeLessThanOrEqual(5);
           pieces.push(pending);
           gather.sent(pending, now);
           [pending, due] = [0, Infinity];
@@ -43,7 +44,8 @@ describe('gathered output', () => {
         }
         // On average as much as goes at once in 4 ms, a piece of its own for the rest.
         const small = pieces.filter((piece) => piece < AT_ONCE).reduce((sum, piece) => sum + piece, 0);
-        expect(small).toBeLessThanOrEqual(2 * AT_ONCE + (now * AT_ONCE) / 4);
+        const rounded = 2 * pieces.length;
+        expect(small).toBeLessThanOrEqual(2 * AT_ONCE + (now * AT_ONCE) / 4 + rounded);
       }),
     );
   });

@@ -15,9 +15,9 @@ export class Gather {
   private recent = 0;
   private recentAt = 0;
 
-  /** @param pending bytes gathered @returns milliseconds until they are due, 0 for now */
+  /** @param pending bytes gathered @returns whole milliseconds until they are due, as timers count, 0 for now */
   wait(pending: number, nowMs: number): number {
-    return pending >= PIECE_BYTES ? 0 : Math.max(0, this.left(nowMs) - AT_ONCE_BYTES) / BYTES_A_MS;
+    return pending >= PIECE_BYTES ? 0 : Math.ceil(Math.max(0, this.left(nowMs) - AT_ONCE_BYTES) / BYTES_A_MS);
   }
 
   sent(bytes: number, nowMs: number): void {
@@ -28,6 +28,6 @@ export class Gather {
   private left(nowMs: number): number {
     const passed = nowMs - this.recentAt;
     // A clock that was set back holds nothing up.
-    return passed < 0 ? 0 : Math.max(0, this.recent - passed * BYTES_A_MS);
+    return passed < 0 ? 0 : Math.max(0, Math.floor(this.recent - passed * BYTES_A_MS));
   }
 }
