@@ -207,6 +207,58 @@ describe('the WebSocket edge', () => {
     await winner?.over;
   });
 
+  it('lets a ticket in where it was made for, and uses it up elsewhere', async () => {
+    const ticketFor = async (purpose: string): Promise<string> => {
+      const answer = await user.client.request('POST', '/tickets', { purpose, environment_id: id });
+      return isRecord(answer) ? String(answer.ticket) : '';
+    };
+    const ticket = await ticketFor('terminal');
+    for (const path of [`/api/v1/ws/logs/${id}?ticket=${ticket}`, terminal(`ticket=${ticket}`)]) {
+      const refused = talk(path);
+      expect([await refused.over, refused.messages[0]?.code]).toEqual([4401, 'ticket_invalid']);
+    }
+    expect(await talk(terminal(`ticket=${await ticketFor('terminal')}`, '0123456789abcdef01234567')).over).toBe(4401);
+    // It counts before any other credential.
+    expect(await talk(terminal('ticket=x'), ['devpocket.v1.json', `bearer.${user.token}`]).over).toBe(4401);
+    expect(await talk(`/api/v1/ws/logs/${id}?ticket=${await ticketFor('logs')}&follow=false`).over).toBe(1000);
+  });
+
+  it.each([
+    [{ purpose: 'events', environment_id: '0123456789abcdef01234567' }, 422, 'validation_error'],
+    [{ purpose: 'terminal' }, 422, 'validation_error'],
+    [{ purpose: 'fun' }, 422, 'validation_error'],
+    [{ purpose: 'logs', environment_id: '0123456789abcdef01234567' }, 404, 'not_found'],
+  ])('gives no ticket for %p', async (body, status, code) => {
+    expect(await api.call('POST', '/tickets', { token: user.token, body })).toMatchObject({ status, body: { code } });
+  });
+
+  it('gives a ticket for 30 s', async () => {
+    const answer = await api.call('POST', '/tickets', { token: user.token, body: { purpose: 'events' } });
+    expect(answer).toMatchObject({ status: 201, body: { expires_in: 30, ticket: expect.any(String) as string } });
+  });
+
+  it('takes frames of 8 MiB on a terminal, of which 1 MiB of input, and no larger', async () => {
+    const conversation = await open();
+    conversation.socket.send(JSON.stringify({ type: 'input', data: '\u0001'.repeat(1_048_577) }));
+    expect(await said(conversation, 'error')).toMatchObject({ code: 'input_too_large' });
+    conversation.socket.send('{"type":"ping"}');
+    await said(conversation, 'pong');
+    conversation.socket.send('x'.repeat(8 * 1_048_576 + 1));
+    expect(await conversation.over).toBe(1009);
+  });
+
+  it('compresses for who asks for it, and for nobody else', async () => {
+    const [plain, small] = [await open(), await open(`token=${user.token}&deflate=1`)];
+    expect([plain, small].map(({ socket }) => socket.extensions)).toEqual(['', 'permessage-deflate']);
+    small.socket.send('seq 2000\n');
+    const printed = (): string => small.messages.map(({ type, data }) => (type === 'output' ? String(data) : '')).join('');
+    await eventually(() => Promise.resolve(printed().endsWith('\r\n2000\r\n')));
+    for (const { socket, over } of [plain, small]) {
+      socket.close();
+      await over;
+    }
+  });
+
   it('gives the old socket of a client that connects again the word, and keeps its place', async () => {
     const first = await open();
     const { session_id: session, client_id: client } = await said(first, 'welcome');
@@ -285,7 +337,8 @@ describe('the WebSocket edge', () => {
   it('streams logs, and ends when it should', async () => {
     const path = `/api/v1/ws/logs/${id}?token=${user.token}`;
     const once = talk(`${path}&follow=false`);
-    expect(await once.over).toBe(1000);
+    const closed = new Promise((resolve) => once.socket.on('close', (_code, reason) => resolve(reason.toString())));
+    expect([await once.over, await closed]).toEqual([1000, 'Log stream complete']);
     expect(once.messages.map(({ type }) => type)).toEqual([...once.messages.slice(1).map(() => 'log'), 'caught_up']);
     for (const wrong of ['lines=0', 'since=2024-366', 'after=%20']) expect(await talk(`${path}&${wrong}`).over).toBe(4404);
     const large = talk(path);
