@@ -363,6 +363,14 @@ describe('the WebSocket edge', () => {
     await owner.client.request('POST', `/environments/${doomed}/stop`);
     expect(await attached.over).toBe(4410);
     expect(await said(attached, 'exit')).toMatchObject({ reason: 'environment_stopped' });
+    expect(await said(attached, 'status')).toEqual({
+      type: 'status',
+      status: 'stopping',
+      desired_status: 'stopped',
+      status_reason: expect.anything() as unknown,
+      status_message: null,
+      status_version: expect.any(Number) as number,
+    });
     await eventually(async () => (await owner.client.environment(doomed)).status === 'stopped');
     const late = talk(terminal(`token=${owner.token}`, doomed));
     expect(await late.over).toBe(4409);
@@ -370,11 +378,17 @@ describe('the WebSocket edge', () => {
   });
 
   it('tells everybody to come back when the server restarts', async () => {
-    const conversation = await open();
+    const logs = talk(`/api/v1/ws/logs/${id}?token=${user.token}`);
+    const events = talk(`/api/v1/ws/events?token=${user.token}`);
+    await said(logs, 'caught_up');
+    await eventually(() => Promise.resolve(events.socket.readyState === events.socket.OPEN));
+    const all = [await open(), logs, events];
     await api.restart();
-    expect(await conversation.over).toBe(1012);
-    const goodbye = conversation.messages.find(({ code }) => code === 'restarting');
-    expect(Number(goodbye?.retry_after_ms)).toBeGreaterThanOrEqual(200);
-    expect(Number(goodbye?.retry_after_ms)).toBeLessThanOrEqual(3000);
+    for (const conversation of all) {
+      expect(await conversation.over).toBe(1012);
+      const goodbye = conversation.messages.find(({ code }) => code === 'restarting');
+      expect(Number(goodbye?.retry_after_ms)).toBeGreaterThanOrEqual(200);
+      expect(Number(goodbye?.retry_after_ms)).toBeLessThanOrEqual(3000);
+    }
   });
 });
