@@ -300,14 +300,14 @@ describe('replicas whose Redis is killed', () => {
     const ticket = await replicas.at(0).call('POST', '/tickets', { token: user.token, body: { purpose: 'events' } });
     expect(ticket).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(ticket.headers.get('retry-after')).toBe('1');
-    expect(await talk(replicas.at(0).url, '/api/v1/ws/events?ticket=x').over).toBe(1013);
+    expect(await talk(replicas.at(0).url, '/api/v1/ws/events?ticket=x').over).toBe(1011);
     for (const each of [home, far]) {
       each.socket.send(JSON.stringify({ type: 'input', data: 'echo on\n' }));
       await eventually(() => Promise.resolve(each.messages.some(({ data }) => String(data).includes('on\r\n'))));
     }
     const again = open(0);
     await welcomed(again);
-    expect(await open(1).over).toBe(1013);
+    expect(await open(1).over).toBe(1011);
     expect((await replicas.at(1).call('GET', `/environments/${id}/terminals`, { token: user.token })).status).toBe(503);
     const ready = await replicas.at(1).call('GET', '//health/ready');
     expect(ready).toMatchObject({ status: 200, body: { status: 'ready', checks: { database: 'healthy', redis: 'unhealthy' } } });

@@ -13,7 +13,7 @@ import {
   toProblem,
 } from '@devpocket/http';
 import { DomainError, isId } from '@devpocket/kernel';
-import { Counters, SharedStateDown, type TicketPurpose, Tickets } from '@devpocket/shared-state';
+import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { type IncomingMessage, type Server } from 'node:http';
@@ -236,8 +236,7 @@ function purposeOf(path: string): TicketPurpose {
 }
 
 function refuse(socket: WebSocket, error: DomainError): void {
-  const closeCode = error instanceof SharedStateDown ? CLOSE.tryAgain : CLOSE_CODE[error.kind];
-  closeWithError(socket, closeCode, error.code, error.message, error.extra);
+  closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, error.extra);
 }
 
 const idOf = (request: IncomingMessage): string => requestIdOf(request.headers['x-request-id']);

@@ -23,7 +23,6 @@ export const CLOSE = {
   internal: 1011,
   restarting: 1012,
   /** What replicas share does not answer (IANA: Try Again Later). */
-  tryAgain: 1013,
   unauthenticated: 4401,
   forbidden: 4403,
   notFound: 4404,

@@ -1,6 +1,6 @@
 import { DomainError } from '@devpocket/kernel';
 
-/** What replicas share cannot be asked now, and nothing may stand in for it. 503; a socket closes with 1013. */
+/** What replicas share cannot be asked now, and nothing may stand in for it. 503; a socket closes with 1011. */
 export class SharedStateDown extends DomainError {
   constructor(message: string, cause?: unknown) {
     super('unavailable', 'unavailable', message, { retryAfter: 1, cause });

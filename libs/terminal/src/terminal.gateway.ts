@@ -1,7 +1,6 @@
 import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
 import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
-import { SharedStateDown } from '@devpocket/shared-state';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { randomBytes } from 'node:crypto';
@@ -161,7 +160,6 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const error = toDomainError(thrown, false);
     if (error.kind === 'internal') this.logger.error({ err: error.cause ?? error }, 'A terminal failed');
     const wait = error.retryAfter === null ? {} : { retry_after_ms: error.retryAfter * 1000 };
-    const closeCode = thrown instanceof SharedStateDown ? CLOSE.tryAgain : CLOSE_CODE[error.kind];
-    closeWithError(socket, closeCode, error.code, error.message, { ...error.extra, ...wait });
+    closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, { ...error.extra, ...wait });
   }
 }

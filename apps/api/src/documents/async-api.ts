@@ -23,7 +23,7 @@ const CREDENTIALS: Readonly<Record<string, Json>> = {
 };
 const CODES =
   'A refused handshake opens, says `error` and closes: 4401 no good credential, 4403 origin, scope or unverified address, ' +
-  '4404 not found, 4409 not running, 4429 too many, 1011 our fault, 1012 restarting, 1013 what replicas share does not answer. ';
+  '4404 not found, 4409 not running, 4429 too many, 1011 our fault, 1012 restarting. ';
 
 const frame = (title: string, description: string): Json => ({
   title,
