@@ -3,6 +3,9 @@ import { FolderLockedError, startEmbeddedMongo } from '@devpocket/embedded-mongo
 import { type ConnectOptions, mongo } from 'mongoose';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { mendDriver } from './driver-mend';
+
+mendDriver();
 
 /** Where the database is, how to connect, and how to let go of it. */
 export abstract class DatabaseHandle {
