@@ -10,8 +10,6 @@ import { BINARY_DIALECT, JSON_DIALECT, RawTerminal, TTYD_DIALECT } from './raw-t
 
 const PASSWORD = 'Correct-horse-1';
 const SIZE = { cols: 100, rows: 30 };
-/** Linux counts a process's time in hundredths of a second (proc(5), USER_HZ). */
-const TICK_MS = 10;
 const SHELL = ['/bin/bash', '--norc', '--noprofile'];
 
 /** Something whose terminals are measured. */
@@ -23,14 +21,10 @@ export interface Peer {
   end(): Promise<void>;
 }
 
-/** User and system time so far, in milliseconds. */
+/** Time on a processor so far, in milliseconds; of each thread, to the nanosecond (the kernel's sched-stats.rst). */
 export function cpuOf(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return sum + (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-  }, 0);
+  const files = pids.flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`));
+  return files.reduce((sum, file) => sum + Number.parseInt(readFileSync(file, 'utf8'), 10) / 1e6, 0);
 }
 
 /** Memory of their own in KiB: the program's text comes and goes with what was lately called, and is shared. */

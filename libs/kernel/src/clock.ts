@@ -18,6 +18,11 @@ export class SystemClock extends Clock {
     return new Date();
   }
 
+  /** Asked for each piece of output: without an object. */
+  override millis(): number {
+    return Date.now();
+  }
+
   async wait(ms: number, signal?: AbortSignal): Promise<void> {
     await delay(ms, undefined, signal ? { signal, ref: false } : { ref: false });
   }

@@ -46,6 +46,11 @@ const BUFFER_BYTES = 65_536;
 export const FULL_READ_BYTES = 4_095;
 /** So often a PTY that has more is read at once, before others have their turn: 64 KiB. */
 const MOST_READS = 16;
+/** So long after a key others have their turn after every read: one of theirs may be its echo. */
+const TYPING_MS = 1_000;
+/** So many reads in a row of a PTY beside which somebody types, then a breath: 16 KiB, some 12 MiB a second. */
+const READS_A_BREATH = 4;
+const BREATH_MS = 1;
 /** What was asked for in vain is, so many full reads later at most, asked for again. */
 const MOST_SPARED = 63;
 /** What a program left when it ended is less (Linux: 8 KiB on its way and 4 KiB that can be read); the rest is somebody else's. */
@@ -53,6 +58,14 @@ const MOST_LEFT_BYTES = 262_144;
 
 /** Of one read at a time: what it holds is used before the next. */
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+/** The PTY to which something was written last, and the last other one. */
+let typed: Typed = { pty: null, at: -Infinity };
+let typedBefore = typed;
+
+interface Typed {
+  readonly pty: Pty | null;
+  readonly at: number;
+}
 
 export interface PtyEnd {
   readonly code: number | null;
@@ -83,6 +96,8 @@ export class Pty {
    */
   private readonly slave: number;
   private reading = false;
+  private breathing = false;
+  private inARow = 0;
   private over = false;
   private spare = 0;
   private spared = 0;
@@ -101,7 +116,8 @@ export class Pty {
         callback: (length: number): boolean => {
           this.onChunk(buffer.subarray(0, length));
           if (length >= FULL_READ_BYTES) this.readOn();
-          return this.reading;
+          else this.inARow = 0;
+          return this.reading && !this.breathing;
         },
       },
     };
@@ -165,6 +181,7 @@ export class Pty {
   read(on: boolean): void {
     if (on === this.reading || this.over) return;
     this.reading = on;
+    if (this.breathing) return;
     if (on) this.stream.resume();
     else this.stream.pause();
   }
@@ -172,6 +189,8 @@ export class Pty {
   /** @returns how much of it the PTY took now, 0 while it is full; null when there is none any more */
   write(bytes: Buffer): number | null {
     if (this.isClosed) return null;
+    if (typed.pty !== this) typedBefore = typed;
+    typed = { pty: this, at: performance.now() };
     return attempt(() => writeSync(this.fd, bytes));
   }
 
@@ -191,6 +210,10 @@ export class Pty {
       return;
     }
     this.spared = 0;
+    const now = performance.now();
+    const elsewhere = typed.pty === this ? typedBefore : typed;
+    if (now - elsewhere.at < TYPING_MS && (this.inARow += 1) >= READS_A_BREATH) this.breathe();
+    if (now - typed.at < TYPING_MS) return;
     for (let reads = 1; reads < MOST_READS && this.reading; reads += 1) {
       const length = this.readSome();
       if (length > 0) this.onChunk(buffer.subarray(0, length));
@@ -200,10 +223,22 @@ export class Pty {
     }
   }
 
+  /** Two processors have much to do with a flood: the program, the kernel, this, the server and whoever reads it. */
+  private breathe(): void {
+    this.inARow = 0;
+    this.breathing = true;
+    this.stream.pause();
+    setTimeout(() => {
+      this.breathing = false;
+      if (this.reading && !this.over) this.stream.resume();
+    }, BREATH_MS);
+  }
+
   /** The program has ended. What it printed is in the kernel to the last byte, and read before anybody hears of the end. */
   private end(end: PtyEnd): void {
     if (this.over) return;
     this.read(false);
+    this.breathing = false;
     for (let left = MOST_LEFT_BYTES; left > 0 && !this.isClosed;) {
       const length = this.readSome();
       if (length === 0) break;

@@ -27,13 +27,23 @@ function frameBuffer(length: number): FrameBuffer {
   return { bytes: buffer.subarray(0, length), done: () => pool.give(buffer) };
 }
 
-const sizeOf = (parts: readonly Buffer[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+/** Bytes, or text whose characters are bytes (Latin-1). */
+type Part = Buffer | string;
+
+const sizeOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+
+/** @returns where they end */
+function put(parts: readonly Part[], bytes: Buffer, start: number): number {
+  return parts.reduce(
+    (at, part) => at + (typeof part === 'string' ? bytes.write(part, at, 'latin1') : part.copy(bytes, at)),
+    start,
+  );
+}
 
 /** A message from its parts, which may be overwritten afterwards. */
-export function joined(parts: readonly Buffer[]): FrameBuffer {
+export function joined(parts: readonly Part[]): FrameBuffer {
   const frame = frameBuffer(sizeOf(parts));
-  let at = 0;
-  for (const part of parts) at += part.copy(frame.bytes, at);
+  put(parts, frame.bytes, 0);
   return frame;
 }
 
@@ -41,7 +51,7 @@ export function joined(parts: readonly Buffer[]): FrameBuffer {
  * A message as it goes over the wire, not compressed; with a ping behind it, if one is asked for, it is still one write.
  * @param probe the position that the ping bears
  */
-export function wireFrame(binary: boolean, parts: readonly Buffer[], probe: number | null): FrameBuffer {
+export function wireFrame(binary: boolean, parts: readonly Part[], probe: number | null): FrameBuffer {
   const length = sizeOf(parts);
   const head = length < LENGTH_16 ? 2 : length < 65_536 ? 4 : 10;
   const frame = frameBuffer(head + length + (probe === null ? 0 : 2 + POSITION_BYTES));
@@ -50,8 +60,7 @@ export function wireFrame(binary: boolean, parts: readonly Buffer[], probe: numb
   bytes[1] = head === 2 ? length : head === 4 ? LENGTH_16 : LENGTH_64;
   if (head === 4) bytes.writeUInt16BE(length, 2);
   if (head === 10) bytes.writeBigUInt64BE(BigInt(length), 2);
-  let at = head;
-  for (const part of parts) at += part.copy(bytes, at);
+  const at = put(parts, bytes, head);
   if (probe !== null) {
     bytes[at] = FINAL | OPCODE.ping;
     bytes[at + 1] = POSITION_BYTES;

@@ -32,7 +32,7 @@ export class SocketOutlet implements Outlet {
   output(parts: readonly Buffer[], seq: number, probe: boolean, sent: () => void): void {
     if (!this.usable()) return;
     const { binary, socket, stream } = this;
-    const message = binary ? [outputHead(seq), ...parts] : [jsonOutput(whole(parts), seq)];
+    const message = binary ? [outputHead(seq), ...parts] : jsonOutput(whole(parts), seq);
     const { bytes, done } = this.compressing ? joined(message) : wireFrame(binary, message, probe ? seq : null);
     const written = (error?: Error | null): void => {
       if (error) return; // the socket may still have it
