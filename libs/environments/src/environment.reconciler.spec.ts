@@ -58,6 +58,17 @@ describe('the reconciler', () => {
     expect((await get(id)).observed.begun).toBe(1);
   });
 
+  it('knows when the next look is due', async () => {
+    const reconciler = world.get(EnvironmentReconciler);
+    expect(await reconciler.turn()).toBeUndefined();
+    const { id } = await world.create(user, 'one');
+    await world.turn();
+    const due = (await world.database.connection.collection('environments').findOne({}))?.next_look as Date;
+    world.clock.push(10);
+    expect(await reconciler.turn()).toBe(due.getTime() - world.clock.millis());
+    expect((await get(id)).shown.status).toBe('creating');
+  });
+
   it('holds its lease while the runtime takes its time, so that nobody else looks', async () => {
     const { id } = await world.create(user, 'one');
     world.driver.nextAct = 'wait_after';

@@ -12,7 +12,8 @@ import { aimOf, decide, failureOf, observe, show, type Step } from './environmen
 import { type Claim, LEASE_MS, LookRepository } from './look.repository';
 
 const AT_ONCE = 16;
-const POLL_MS = 250;
+/** Wishes made here wake it, and it knows when the next look is due: this is for those of other replicas and of the command line. */
+const POLL_MS = 1_000;
 /** One start or stop is several changes in a row. */
 const GATHER_MS = 20;
 /** Nothing waits for it: changes wake it. */
@@ -85,11 +86,15 @@ export class EnvironmentReconciler implements OnApplicationBootstrap, OnModuleDe
     this.loop.wake();
   }
 
-  /** Takes what is due, up to a bound at once; each goes on by itself, so that a slow one delays no other. */
-  async turn(): Promise<void> {
+  /**
+   * Takes what is due, up to a bound at once; each goes on by itself, so that a slow one delays no other.
+   * @returns milliseconds until something is due; nothing when that is not known
+   */
+  async turn(): Promise<number | void> {
     while (this.inFlight.size < AT_ONCE && !this.stopping) {
       const claim = await this.looks.claim(randomUUID());
-      if (!claim) return;
+      if (claim === null) return;
+      if (claim instanceof Date) return Math.max(0, claim.getTime() - this.clock.millis());
       const { id } = claim.environment;
       const work = this.process(claim).finally(() => {
         this.inFlight.delete(work);

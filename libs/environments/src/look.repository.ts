@@ -37,16 +37,16 @@ export class LookRepository {
     private readonly clock: Clock,
   ) {}
 
-  /** Takes the environment that is due longest, if any, for one look. */
-  async claim(token: string): Promise<Claim | null> {
+  /** Takes the environment that is due longest for one look. @returns when none is due, when the next one is, or null if none is known */
+  async claim(token: string): Promise<Claim | Date | null> {
     for (;;) {
       const now = this.clock.now();
       const [due] = await this.records
-        .find({ next_look: { $lte: now }, lease_until: { $lte: now } }, { next_look: 1, lease_until: 1 })
+        .find({ lease_until: { $lte: now } }, { next_look: 1, lease_until: 1 })
         .sort({ next_look: 1 })
         .limit(1)
         .lean();
-      if (!due) return null;
+      if (!due || due.next_look > now) return due?.next_look ?? null;
       const record = await this.records
         .findOneAndUpdate(
           { _id: due._id, next_look: due.next_look, lease_until: due.lease_until },

@@ -6,7 +6,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 function counting(
   clock: ManualClock,
-  turn?: () => Promise<boolean | void>,
+  turn?: () => Promise<boolean | number | void>,
 ): { loop: Loop; turns: () => number; errors: unknown[] } {
   let turns = 0;
   const errors: unknown[] = [];
@@ -36,6 +36,27 @@ describe('a loop', () => {
     clock.push(1);
     await settle();
     expect(turns()).toBe(2);
+    await loop.stop();
+  });
+
+  it('takes the next turn as soon as the one before says, but no later than after its interval', async () => {
+    const clock = new ManualClock();
+    const pauses = [300, 5_000];
+    const { loop, turns } = counting(clock, () => Promise.resolve(pauses.shift()));
+    loop.start();
+    await settle();
+    clock.push(299);
+    await settle();
+    expect(turns()).toBe(1);
+    clock.push(1);
+    await settle();
+    expect(turns()).toBe(2);
+    clock.push(999);
+    await settle();
+    expect(turns()).toBe(2);
+    clock.push(1);
+    await settle();
+    expect(turns()).toBe(3);
     await loop.stop();
   });
 

@@ -6,8 +6,8 @@ export interface LoopOptions {
   readonly intervalMs: number;
   /** The interval is stretched by up to this share at random (0.1 = 10 %), so that replicas do not march in step. */
   readonly jitter?: number;
-  /** One turn. Returning true asks for the next turn at once (there is more to do). */
-  readonly turn: (signal: AbortSignal) => Promise<boolean | void>;
+  /** One turn. Returns true when there is more to do at once, or in how many milliseconds there is, if that is before the interval's end. */
+  readonly turn: (signal: AbortSignal) => Promise<boolean | number | void>;
   readonly onError?: (error: unknown) => void;
 }
 
@@ -64,9 +64,9 @@ export class Loop {
   private async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.woken = false;
-      let more = false;
+      let more: boolean | number | void = undefined;
       try {
-        more = (await this.options.turn(signal)) === true;
+        more = await this.options.turn(signal);
         this.lastError = null;
       } catch (error) {
         if (signal.aborted) return;
@@ -76,16 +76,16 @@ export class Loop {
       }
       this.turns += 1;
       this.lastTurnAt = this.clock.now();
-      if (!more) await this.pause(signal);
+      if (more !== true) await this.pause(signal, typeof more === 'number' ? more : Infinity);
     }
   }
 
-  private async pause(signal: AbortSignal): Promise<void> {
+  private async pause(signal: AbortSignal, mostMs: number): Promise<void> {
     if (this.woken || signal.aborted) return;
     this.waker = new AbortController();
     const stretch = 1 + (this.options.jitter ?? 0.1) * Math.random();
     try {
-      await this.clock.wait(this.options.intervalMs * stretch, this.waker.signal);
+      await this.clock.wait(Math.min(mostMs, this.options.intervalMs * stretch), this.waker.signal);
     } catch (error) {
       if (!this.waker.signal.aborted) throw error;
     } finally {
