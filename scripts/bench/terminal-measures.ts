@@ -178,9 +178,9 @@ export async function crowd(open: () => Promise<RawTerminal>, count: number, atO
   return { terminals, ready: ready.sort((a, b) => a - b) };
 }
 
-/** Microseconds of CPU a second for each. */
-export async function idleCpu(pids: readonly number[], count: number, ms: number): Promise<number> {
-  await delay(1_000);
+/** Microseconds of CPU a second for each. @param settleMs what a burst has left to compile and to clear away is not idleness */
+export async function idleCpu(pids: readonly number[], count: number, settleMs: number, ms: number): Promise<number> {
+  await delay(settleMs);
   const before = cpuOf(pids);
   await delay(ms);
   return ((cpuOf(pids) - before) * 1000) / (ms / 1000) / count;

@@ -177,10 +177,10 @@ async function many(peers: Peers): Promise<void> {
   ] as const) {
     const open = (): Promise<RawTerminal> => ours.open('binary', query);
     const first = await crowd(open, few);
-    await idleCpu(ours.pids(), few, 1_000);
+    await idleCpu(ours.pids(), few, 1_000, 1_000);
     const before = anonymousOf(ours.pids());
     const rest = await crowd(open, all - few);
-    const cpu = await idleCpu(ours.pids(), all, SHORT ? 2_000 : 10_000);
+    const cpu = await idleCpu(ours.pids(), all, SHORT ? 1_000 : 15_000, SHORT ? 2_000 : 10_000);
     const each = (anonymousOf(ours.pids()) - before) / (all - few);
     row(`RSS (own) a session${query}, ${few} → ${all}`, `${each.toFixed(0)} KiB`, `≤ ${most} KiB`, each <= most);
     for (const terminal of [...first.terminals, ...rest.terminals]) terminal.close();
