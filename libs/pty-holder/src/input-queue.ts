@@ -1,4 +1,4 @@
-import { countAfter, type InputMark, RuntimeError } from '@devpocket/runtime';
+import { type InputMark, RuntimeError } from '@devpocket/runtime';
 import { INPUT_MOST, inputFrame, PIECE } from './frames';
 
 interface Write {
@@ -38,13 +38,16 @@ export class InputQueue {
   *due(): Generator<Buffer> {
     for (const { begins, bytes, mark } of this.writes) {
       const ends = begins + bytes.length;
+      // The holder counts by bytes: what counts less than its bytes is counted with its last.
+      const counted = mark ? Math.max(begins, ends - (mark.span ?? bytes.length)) : ends;
       while (this.sent < ends) {
         const room = this.taken + INPUT_MOST - this.sent;
         if (room <= 0) return;
         const at = this.sent - begins;
-        const piece = bytes.subarray(at, at + Math.min(PIECE, room));
+        const marked = mark && this.sent >= counted ? mark : null;
+        const piece = bytes.subarray(at, Math.min(at + PIECE, at + room, (marked ? ends : counted) - begins));
         this.sent += piece.length;
-        yield inputFrame(begins + at, piece, mark?.clientId ?? '', mark ? countAfter(mark, this.sent - begins, bytes.length) : 0);
+        yield inputFrame(begins + at, piece, marked?.clientId ?? '', marked ? marked.seq - (ends - this.sent) : 0);
       }
     }
   }

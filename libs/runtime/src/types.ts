@@ -185,7 +185,10 @@ export interface TerminalRecord extends TerminalSize {
 export interface InputMark {
   readonly clientId: string;
   readonly seq: number;
-  /** How much a write counts, if not its bytes: a key is one, whatever it is encoded as, and is taken when all of it is. */
+  /**
+   * How much a write counts, if not its bytes: a key is one, whatever it is encoded as, and is taken when all of it is. Who gives it
+   * drops what was taken before.
+   */
   readonly span?: number | undefined;
 }
 

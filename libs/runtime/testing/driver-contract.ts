@@ -215,6 +215,17 @@ export function describeDriverContract(name: string, open: () => Promise<DriverH
       expect(again.text().match(/^on(?:"")?ce\r?$/gm)).toHaveLength(1);
     });
 
+    it('takes whole what counts less than its bytes, behind what was typed', async () => {
+      await driver.start(specOf(1));
+      await reach('running');
+      const channel = await driver.openTerminal(place, { sessionId: 'one', cols: 80, rows: 24 });
+      const heard = listen(channel);
+      await channel.write(Buffer.from('echo so and '), { clientId: 'phone', seq: 12 });
+      await channel.write(Buffer.from('who""le'), { clientId: 'phone', seq: 13, span: 1 });
+      await channel.write(Buffer.from('\n'), { clientId: 'phone', seq: 14 });
+      await until(() => (/so and who(?:"")?le\r?\n/.test(heard.text()) ? true : null));
+    });
+
     it('reads usage of what runs, and of nothing else', async () => {
       expect((await driver.usage([place])).size).toBe(0);
       await driver.start(specOf(1));
