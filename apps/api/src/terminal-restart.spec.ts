@@ -1,5 +1,6 @@
 import { isRecord, TerminalClient } from '@devpocket/client';
-import { eventually, localDrivers, TestApi, type TestUser, witnessedSocket } from '../testing';
+import { createHash } from 'node:crypto';
+import { eventually, localDrivers, type Talk, talk, TestApi, type TestUser, witnessedSocket } from '../testing';
 
 describe('a terminal on real shells', () => {
   const api = new TestApi(localDrivers);
@@ -49,6 +50,39 @@ describe('a terminal on real shells', () => {
     const error = await Promise.race([ended, eventually(() => Promise.resolve(printed.includes('BACK\r\n')))]);
     expect([error, gaps]).toEqual([true, 0]);
     expect(printed.slice(printed.indexOf('END\r\n')).match(/\w+(?=\r\n)/g)).toEqual(['END', 'BACK']);
+  });
+
+  it('pastes once what was interrupted by the restart and is sent again', async () => {
+    const text = Array.from({ length: 60_000 }, (_, index) => index).join(' ');
+    const heard = ({ messages }: Talk): string =>
+      messages.map(({ type, data }) => (type === 'output' ? String(data) : '')).join('');
+    const open = (query = ''): Talk => talk(api.url, `/api/v1/ws/terminal/${environmentId}?token=${user.token}${query}`);
+    const say = ({ socket }: Talk, message: object): void => socket.send(JSON.stringify(message));
+    const first = open();
+    const script = `cd; rm -f go; stty raw -echo; echo REA""DY; until [ -e go ]; do sleep 0.05; done; head -c ${text.length} | sha256sum; stty sane`;
+    const { session_id: sessionId } = await eventually(() =>
+      Promise.resolve(first.messages.find(({ type }) => type === 'welcome')),
+    );
+    say(first, { type: 'input', data: `${script}\n` });
+    await eventually(() => Promise.resolve(heard(first).includes('READY')));
+    say(first, { type: 'paste', id: 'long', data: text });
+    // It is read in order: what is behind the paste has come, so the paste is under way.
+    say(first, { type: 'ping', id: 'behind' });
+    await eventually(() => Promise.resolve(first.messages.find(({ type }) => type === 'pong')));
+    await api.restart();
+    const second = open(`&session_id=${String(sessionId)}`);
+    await eventually(() => Promise.resolve(second.messages.find(({ type }) => type === 'welcome')));
+    say(second, { type: 'paste', id: 'long', data: text });
+    const other = open();
+    await eventually(() => Promise.resolve(other.messages.find(({ type }) => type === 'welcome')));
+    say(other, { type: 'input', data: 'cd; touch go\n' });
+    const done = await eventually(() => Promise.resolve(second.messages.find(({ type }) => type === 'paste_done')));
+    expect(done).toEqual({ type: 'paste_done', id: 'long', bytes: text.length });
+    say(second, { type: 'input', data: 'echo "<"AF""TER">"\n' });
+    await eventually(() => Promise.resolve(heard(second).includes('<AFTER>')));
+    expect(heard(second)).toContain(createHash('sha256').update(text).digest('hex'));
+    for (const { socket } of [second, other]) socket.close();
+    await Promise.all([second.over, other.over]);
   });
 
   it('takes a paste larger than every window, while its echo comes back', async () => {

@@ -7,6 +7,7 @@ import { OutputModes } from './output-modes';
 import { SessionInput } from './session-input';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const SIZED = { sessionId: 's', cols: 80, rows: 24 };
 const PHONE = { clientId: 'a', view: false };
 const VIEWER = { clientId: 'v', view: true };
 const press = (key: string, ctrl = false): KeyPress => ({ key, ctrl, alt: false, shift: false, meta: false, keypad: false });
@@ -19,7 +20,7 @@ function world() {
   const modes = new OutputModes();
   const shell = { reads: true, alive: true, touched: 0 };
   const channel: TerminalChannel = {
-    ...new FakeTerminal({ sessionId: 's', cols: 80, rows: 24 }, new ManualClock().now(), new Map()).channel(),
+    ...new FakeTerminal(SIZED, new ManualClock().now(), new Map()).channel(),
     write: async (bytes, mark) => {
       if (!shell.alive) throw new RuntimeError('gone', 'The shell has ended');
       typed += bytes.toString();
@@ -114,7 +115,6 @@ describe('a paste', () => {
     const pasted = input.paste(PHONE, 'x', 'y'.repeat(100_000));
     const behind = input.input(PHONE, Buffer.from('behind'), null);
     await settle();
-    await take(); // the bracket
     expect(input.cancel(VIEWER, 'x')).toMatchObject({ code: 'read_only' });
     expect(input.cancel(PHONE, 'x')).toBeNull();
     expect(input.cancel(PHONE, 'nothing')).toBeNull();
@@ -137,6 +137,43 @@ describe('a paste', () => {
     }
     expect(await second).toEqual({ bytes: 0, cancelled: true });
     expect(typed()).toBe('\x1b[200~first\x1b[201~');
+  });
+
+  it('goes on in the next server where this one was interrupted, and never begins again', async () => {
+    const writes = fc.array(fc.nat({ max: 4 }), { maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: 40_000 }), fc.boolean(), writes, async (length, asked, lives) => {
+        const text = 'x'.repeat(length);
+        const modes = new OutputModes();
+        if (asked) modes.scan(Buffer.from('\x1b[?2004h'));
+        const taken = new Map<string, number>();
+        let typed = '';
+        for (const life of [...lives, Infinity]) {
+          let left = life;
+          const write: TerminalChannel['write'] = (bytes, mark) => {
+            left -= 1;
+            if (left < 0) return new Promise(() => undefined);
+            typed += bytes.toString();
+            if (mark) taken.set(mark.clientId, mark.seq);
+            return Promise.resolve();
+          };
+          const channel = {
+            ...new FakeTerminal(SIZED, new ManualClock().now(), new Map()).channel(),
+            inputMarks: new Map(taken),
+            write,
+          };
+          const input = new SessionInput(
+            channel,
+            () => modes,
+            () => undefined,
+          );
+          const pasted = input.paste(PHONE, 'same', text);
+          if (life === Infinity) expect(await pasted).toEqual({ bytes: length, cancelled: false });
+          else await settle();
+        }
+        expect(typed).toBe(asked && length > 0 ? `\x1b[200~${text}\x1b[201~` : text);
+      }),
+    );
   });
 
   it('is refused to who only views and when the shell has ended', async () => {

@@ -1,5 +1,6 @@
 import { RuntimeError, type TerminalChannel } from '@devpocket/runtime';
 import { InputMarks } from './input-marks';
+import { createHash } from 'node:crypto';
 import { encodeKey, type KeyPress } from './key-encoder';
 import { type OutputModes } from './output-modes';
 import { cleanPaste, PASTE_BEGIN, PASTE_END } from './paste';
@@ -9,6 +10,8 @@ import { type PasteId } from './terminal.protocol';
 const PASTE_PIECE_BYTES = 16_384;
 /** Pastes that are remembered, so that one which a client sends again is not pasted twice. */
 const MOST_PASTES = 1_024;
+/** Added to what the shell got of a paste that is in brackets, as its mark has it. */
+const IN_BRACKETS = 2 ** 40;
 
 /** Who types. */
 export interface Typist {
@@ -82,7 +85,7 @@ export class SessionInput {
     if (typist.view) return Promise.resolve(READ_ONLY);
     const known = this.pastes.get(id);
     if (known) return known.result;
-    const begin = (): Promise<PasteResult | Refusal> => this.write(paste, Buffer.from(cleanPaste(text)));
+    const begin = (): Promise<PasteResult | Refusal> => this.write(paste, markOf(id), Buffer.from(cleanPaste(text)));
     const paste: Paste = { cancelled: false, result: this.inTurn(begin) };
     this.pastes.set(id, paste);
     const [oldest] = this.pastes.keys();
@@ -147,21 +150,36 @@ export class SessionInput {
     return turn;
   }
 
-  private async write(paste: Paste, text: Buffer): Promise<PasteResult | Refusal> {
-    let bytes = 0;
+  /**
+   * Goes on where the server before this one was interrupted. What the shell got is marked, as typed input is: the text by its bytes,
+   * the bracket before it with its beginning, the one behind it as one more.
+   */
+  private async write(paste: Paste, clientId: string, text: Buffer): Promise<PasteResult | Refusal> {
+    const before = this.channel.inputMarks.get(clientId) ?? null;
+    const bracketed = before === null ? this.modes().bracketedPaste : before >= IN_BRACKETS;
+    const zero = bracketed ? IN_BRACKETS : 0;
+    const all = text.length;
+    const begun = (before ?? zero) - zero;
+    let bytes = Math.min(all, begun);
+    let open = bracketed && before !== null && begun <= all;
     try {
-      const bracketed = !paste.cancelled && this.modes().bracketedPaste;
-      if (bracketed) await this.channel.write(Buffer.from(PASTE_BEGIN));
-      while (bytes < text.length && !paste.cancelled) {
+      while (bytes < all && !paste.cancelled) {
         const piece = text.subarray(bytes, bytes + PASTE_PIECE_BYTES);
-        await this.channel.write(piece);
+        const begin = bracketed && !open ? PASTE_BEGIN : '';
         bytes += piece.length;
+        await this.channel.write(Buffer.concat([Buffer.from(begin), piece]), { clientId, seq: zero + bytes, span: piece.length });
+        open = bracketed;
       }
-      if (bracketed) await this.channel.write(Buffer.from(PASTE_END));
+      if (open) await this.channel.write(Buffer.from(PASTE_END), { clientId, seq: zero + all + 1, span: 1 });
     } catch (error) {
       if (error instanceof RuntimeError) return LOST;
       throw error;
     }
-    return { bytes, cancelled: bytes < text.length };
+    return { bytes, cancelled: bytes < all };
   }
+}
+
+/** No client has such an id, and programs in containers take one of at most 64 bytes. */
+function markOf(id: PasteId): string {
+  return `paste:${createHash('sha256').update(JSON.stringify(id)).digest('base64url').slice(0, 22)}`;
 }
