@@ -6,11 +6,13 @@ describe('a terminal on real shells', () => {
   const api = new TestApi(localDrivers);
   let user: TestUser;
   let environmentId: string;
+  let address: string;
   let terminal: TerminalClient | null = null;
   let printed = '';
   let gaps = 0;
   beforeAll(async () => {
     await api.start();
+    address = api.url;
     user = await api.user('walker');
     const created = await user.client.request('POST', '/environments', { name: 'walk', template: 'ubuntu' });
     environmentId = isRecord(created) ? String(created.id) : '';
@@ -25,9 +27,9 @@ describe('a terminal on real shells', () => {
     let end: (error: string | null) => void = () => undefined;
     const ended = new Promise<string | null>((resolve) => (end = resolve));
     terminal = new TerminalClient({
-      // The address is asked for again at each connection: a restarted server listens on another port.
+      // A restarted server listens on another port.
       url: 'http://server',
-      openSocket: (url, protocols) => witnessedSocket(url.replace('ws://server', api.url.replace('http', 'ws')), protocols),
+      openSocket: (url, protocols) => witnessedSocket(url.replace('ws://server', address.replace('http', 'ws')), protocols),
       environmentId,
       token: () => Promise.resolve(user.token),
       cols: 80,
@@ -46,6 +48,7 @@ describe('a terminal on real shells', () => {
     terminal.input("stty -echo; PS1=; seq 200000; echo EN''D\n");
     await eventually(() => Promise.resolve(printed.includes('END\r\n')));
     await api.restart();
+    address = api.url;
     terminal.input('echo BA""CK\n');
     const error = await Promise.race([ended, eventually(() => Promise.resolve(printed.includes('BACK\r\n')))]);
     expect([error, gaps]).toEqual([true, 0]);
