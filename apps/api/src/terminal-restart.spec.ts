@@ -12,7 +12,6 @@ describe('a terminal on real shells', () => {
   let gaps = 0;
   beforeAll(async () => {
     await api.start();
-    address = api.url;
     user = await api.user('walker');
     const created = await user.client.request('POST', '/environments', { name: 'walk', template: 'ubuntu' });
     environmentId = isRecord(created) ? String(created.id) : '';
@@ -24,6 +23,7 @@ describe('a terminal on real shells', () => {
   function open(): { readonly terminal: TerminalClient; readonly ended: Promise<string | null> } {
     printed = '';
     gaps = 0;
+    address = api.url;
     let end: (error: string | null) => void = () => undefined;
     const ended = new Promise<string | null>((resolve) => (end = resolve));
     terminal = new TerminalClient({

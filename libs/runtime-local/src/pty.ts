@@ -58,14 +58,8 @@ const MOST_LEFT_BYTES = 262_144;
 
 /** Of one read at a time: what it holds is used before the next. */
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-/** The PTY to which something was written last, and the last other one. */
-let typed: Typed = { pty: null, at: -Infinity };
-let typedBefore = typed;
-
-interface Typed {
-  readonly pty: Pty | null;
-  readonly at: number;
-}
+/** The PTY to which something was written last. */
+let typed: { readonly pty: Pty | null; readonly at: number } = { pty: null, at: -Infinity };
 
 export interface PtyEnd {
   readonly code: number | null;
@@ -189,7 +183,6 @@ export class Pty {
   /** @returns how much of it the PTY took now, 0 while it is full; null when there is none any more */
   write(bytes: Buffer): number | null {
     if (this.isClosed) return null;
-    if (typed.pty !== this) typedBefore = typed;
     typed = { pty: this, at: performance.now() };
     return attempt(() => writeSync(this.fd, bytes));
   }
@@ -205,15 +198,15 @@ export class Pty {
 
   /** libuv asks before every read whether there is something; behind a full one there mostly is, unless the program is slower. */
   private readOn(): void {
+    if (performance.now() - typed.at < TYPING_MS) {
+      if (typed.pty !== this && (this.inARow += 1) >= READS_A_BREATH) this.breathe();
+      return;
+    }
     if (this.spared < this.spare) {
       this.spared += 1;
       return;
     }
     this.spared = 0;
-    const now = performance.now();
-    const elsewhere = typed.pty === this ? typedBefore : typed;
-    if (now - elsewhere.at < TYPING_MS && (this.inARow += 1) >= READS_A_BREATH) this.breathe();
-    if (now - typed.at < TYPING_MS) return;
     for (let reads = 1; reads < MOST_READS && this.reading; reads += 1) {
       const length = this.readSome();
       if (length > 0) this.onChunk(buffer.subarray(0, length));
