@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
+import { check, conclude, say } from './verdict';
 
 const { values } = parseArgs({ options: { short: { type: 'boolean' } } });
 const NAME = `devpocket-show-${process.pid}`;
@@ -24,18 +25,6 @@ const STAND_IN = 'devpocket/node:26-bookworm-slim';
 const GRACE_SECONDS = 20;
 const HEALTHY_SECONDS = 60;
 const PASSWORD = 'Correct-horse-1';
-
-const faults: string[] = [];
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function check(is: boolean, what: string): void {
-  if (is) return;
-  faults.push(what);
-  say(`FAULT ${what}`);
-}
 
 function docker(...args: readonly string[]): string {
   return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
@@ -229,13 +218,4 @@ async function main(): Promise<void> {
 }
 
 process.chdir(join(__dirname, '../../..'));
-main().then(
-  () => {
-    say(faults.length === 0 ? 'no fault' : `${faults.length} faults`);
-    process.exit(faults.length === 0 ? 0 : 1);
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(1);
-  },
-);
+conclude(main);

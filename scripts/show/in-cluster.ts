@@ -21,6 +21,7 @@ import { apply, asServed, kubectl, remove, renderAs, type Rendered } from '../ku
 import { buildServerImage } from '../kubernetes/server-image';
 import { Crowd } from './crowd';
 import { TcpRelay } from './tcp-relay';
+import { check, conclude, say } from './verdict';
 
 const { values } = parseArgs({ options: { short: { type: 'boolean' } } });
 const RESTARTS = values.short ? 1 : 5;
@@ -29,18 +30,6 @@ const DATABASE = `show_${process.pid}`;
 const DEPLOYMENT = `devpocket-${NAMESPACE}`;
 const TERMINATION_GRACE_SECONDS = 35;
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
-
-const faults: string[] = [];
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function check(is: boolean, what: string): void {
-  if (is) return;
-  faults.push(what);
-  say(`FAULT ${what}`);
-}
 
 function needed(variable: string): string {
   const value = process.env[variable];
@@ -280,13 +269,4 @@ async function main(): Promise<void> {
   }
 }
 
-main().then(
-  () => {
-    say(faults.length === 0 ? 'no fault' : `${faults.length} faults`);
-    process.exit(faults.length === 0 ? 0 : 1);
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(1);
-  },
-);
+conclude(main);

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { Load, Typist, Writer } from './load';
 import { ReplicaSet, type Somebody, until } from './replica-set';
+import { check, conclude, say } from './verdict';
 
 const { values } = parseArgs({ options: { short: { type: 'boolean' } } });
 const REPLICAS = 3;
@@ -25,18 +26,7 @@ const RECOVERY_MS = 5_000;
 /** A replica is given up five seconds after it was last heard of. */
 const LEASE_MS = 5_000;
 
-const faults: string[] = [];
 const replicas = new ReplicaSet();
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function check(is: boolean, what: string): void {
-  if (is) return;
-  faults.push(what);
-  say(`FAULT ${what}`);
-}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
@@ -275,14 +265,4 @@ async function main(): Promise<void> {
   }
 }
 
-const begun = performance.now();
-main().then(
-  () => {
-    say(`${faults.length === 0 ? 'no fault' : `${faults.length} faults`} in ${seconds(performance.now() - begun)} s`);
-    process.exit(faults.length === 0 ? 0 : 1);
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(1);
-  },
-);
+conclude(main);

@@ -1,8 +1,7 @@
 import { ApiError, isRecord } from '@devpocket/client';
-import { UsersService } from '@devpocket/users';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TcpRelay } from '../../../scripts/show/tcp-relay';
-import { eventually, localDrivers, PASSWORD, TestApi, type TestUser } from '../testing';
+import { eventually, localDrivers, TestApi, type TestUser } from '../testing';
 
 /** How long the database is away; 30 is what an operator's failover may take. */
 const SECONDS = Number(process.env.DATABASE_AWAY_SECONDS ?? 6);
@@ -30,13 +29,7 @@ describe('a database that goes away', () => {
     const url = `mongodb://${relay.address}/?directConnection=true`;
     api = new TestApi(localDrivers, { MONGODB_URL: url, RATE_LIMIT_ENABLED: 'false', METRICS_TOKEN: 'm'.repeat(16) });
     await api.start();
-    user = await api.user('ada');
-    const users = api.running.app.get(UsersService);
-    const id = (await users.findByName('ada'))?.id ?? '';
-    await users.promote(id);
-    await user.client.login('ada', PASSWORD);
-    await user.client.request('PATCH', `/users/${id}`, { subscription_plan: 'admin' });
-    user = { ...user, token: await user.client.accessToken() };
+    user = await api.administrator('ada');
     before = await running();
     expect(before.length).toBeGreaterThan(3);
   });

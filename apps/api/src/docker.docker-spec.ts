@@ -1,8 +1,7 @@
 import { Installation } from '@devpocket/database';
-import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { TEST_IMAGE, testEngine, TestEngine, TestRegistry } from '@testing/runtime-docker';
-import { eventually, PASSWORD, TestApi, type TestUser } from '../testing';
+import { eventually, TestApi, type TestUser } from '../testing';
 import { describeWholeLife, heardIn, hears, LifeRig, typeIn } from '../testing/whole-life';
 import { runtimesOf } from './runtime-drivers';
 
@@ -27,13 +26,7 @@ describe('environments on a container engine, over HTTP and WebSocket', () => {
 
   beforeAll(async () => {
     await api.start();
-    owner = await api.user('operator');
-    const users = api.running.app.get(UsersService);
-    const ownerId = (await users.findByName('operator'))?.id ?? '';
-    await users.promote(ownerId);
-    await owner.client.login('operator', PASSWORD);
-    await life.ask('PATCH', `/users/${ownerId}`, { subscription_plan: 'admin' });
-    await owner.client.login('operator', PASSWORD);
+    owner = await api.administrator('operator');
     engine = await TestEngine.open(await api.running.app.get(Installation).id());
   });
   afterAll(async () => {

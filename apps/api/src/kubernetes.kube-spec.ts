@@ -1,8 +1,7 @@
 import { Installation } from '@devpocket/database';
-import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { serverKubeConfig, TEST_IMAGE, TestCluster } from '@testing/runtime-kubernetes';
-import { PASSWORD, TestApi, type TestUser } from '../testing';
+import { TestApi, type TestUser } from '../testing';
 import { describeWholeLife, LifeRig } from '../testing/whole-life';
 import { runtimesOf } from './runtime-drivers';
 
@@ -26,13 +25,7 @@ describe('environments in clusters, over HTTP and WebSocket', () => {
 
   beforeAll(async () => {
     await api.start();
-    owner = await api.user('operator');
-    const users = api.running.app.get(UsersService);
-    const ownerId = (await users.findByName('operator'))?.id ?? '';
-    await users.promote(ownerId);
-    await owner.client.login('operator', PASSWORD);
-    await life.ask('PATCH', `/users/${ownerId}`, { subscription_plan: 'admin' });
-    await owner.client.login('operator', PASSWORD);
+    owner = await api.administrator('operator');
     cluster = await TestCluster.open(await api.running.app.get(Installation).id());
     // The same cluster twice, as two of them.
     for (const region of ['us-east', 'eu-central']) {

@@ -1,8 +1,7 @@
-import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { TEST_IMAGE, TestDaemon, testEngine, TestEngine } from '@testing/runtime-docker';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, PASSWORD, TestApi, type TestUser } from '../testing';
+import { eventually, TestApi, type TestUser } from '../testing';
 import { heardIn, hears, LifeRig, typeIn } from '../testing/whole-life';
 import { runtimesOf } from './runtime-drivers';
 
@@ -41,13 +40,7 @@ describe('a server whose container engine goes away and comes back', () => {
     await daemon.start(true);
     await daemon.load((await TestEngine.open('outage')).engine, TEST_IMAGE);
     await api.start();
-    owner = await api.user('operator');
-    const users = api.running.app.get(UsersService);
-    const ownerId = (await users.findByName('operator'))?.id ?? '';
-    await users.promote(ownerId);
-    await owner.client.login('operator', PASSWORD);
-    await life.ask('PATCH', `/users/${ownerId}`, { subscription_plan: 'admin' });
-    await owner.client.login('operator', PASSWORD);
+    owner = await api.administrator('operator');
   });
   afterAll(async () => {
     await api.close();

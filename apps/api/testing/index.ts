@@ -1,6 +1,7 @@
 import { ApiError, isRecord, RestClient } from '@devpocket/client';
 import { type ClusterInspector, type RuntimeDriver } from '@devpocket/runtime';
 import { TemplatesService } from '@devpocket/templates';
+import { UsersService } from '@devpocket/users';
 import { testSettings } from '@testing/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -140,6 +141,18 @@ export class TestApi {
   async user(name: string): Promise<TestUser> {
     const client = new RestClient({ url: this.url, fetch: this.fetch });
     await client.register({ username: name, email: `${name}@example.com`, password: PASSWORD });
+    await client.login(name, PASSWORD);
+    return { name, client, token: await client.accessToken() };
+  }
+
+  /** A new administrator with the largest plan, signed in. */
+  async administrator(name: string): Promise<TestUser> {
+    const { client } = await this.user(name);
+    const users = this.running.app.get(UsersService, { strict: false });
+    const id = (await users.findByName(name))?.id ?? '';
+    await users.promote(id);
+    await client.login(name, PASSWORD);
+    await client.request('PATCH', `/users/${id}`, { subscription_plan: 'admin' });
     await client.login(name, PASSWORD);
     return { name, client, token: await client.accessToken() };
   }

@@ -46,3 +46,5 @@ export class ManualClock extends Clock {
     for (const sleeper of due) sleeper.resolve();
   }
 }
+
+export * from './free-port';
