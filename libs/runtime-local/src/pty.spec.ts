@@ -54,6 +54,25 @@ describe('a PTY', () => {
     expect(output()).toContain('last');
   });
 
+  it('takes breaths in a flood while somebody types into another one, and comes whole all the same', async () => {
+    const other = run('stty raw -echo; echo ready; exec cat >/dev/null');
+    await until(() => other.output().includes('ready'));
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'performance', 'queueMicrotask'] });
+    let [over, breaths] = [false, 0];
+    const { output, ended } = run('seq 400000');
+    void ended.then(() => (over = true));
+    await until(() => {
+      other.pty.write(Buffer.from('x'));
+      breaths += jest.getTimerCount();
+      jest.advanceTimersByTime(1);
+      return over;
+    });
+    jest.useRealTimers();
+    // One behind 16 KiB, where the program is that fast.
+    expect(breaths).toBeGreaterThan(output().length / 16_384 / 10);
+    expect(output() === Array.from({ length: 400_000 }, (_, index) => `${index + 1}\r\n`).join('')).toBe(true);
+  });
+
   it('takes more than it holds as its program reads, whole, in order and once', async () => {
     const { pty, output, ended } = run('stty raw -echo; echo ready; head -c 300000 | sha1sum');
     const writer = new InputWriter((bytes) => pty.write(bytes));

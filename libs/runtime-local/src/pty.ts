@@ -48,7 +48,7 @@ export const FULL_READ_BYTES = 4_095;
 const MOST_READS = 16;
 /** So long after a key others have their turn after every read: one of theirs may be its echo. */
 const TYPING_MS = 1_000;
-/** So many reads in a row of a PTY beside which somebody types, then a breath: 16 KiB, some 12 MiB a second. */
+/** So many full reads of a PTY beside which somebody types, then a breath: 16 KiB, some 12 MiB a second. */
 const READS_A_BREATH = 4;
 const BREATH_MS = 1;
 /** What was asked for in vain is, so many full reads later at most, asked for again. */
@@ -91,7 +91,7 @@ export class Pty {
   private readonly slave: number;
   private reading = false;
   private breathing = false;
-  private inARow = 0;
+  private sinceBreath = 0;
   private over = false;
   private spare = 0;
   private spared = 0;
@@ -110,7 +110,6 @@ export class Pty {
         callback: (length: number): boolean => {
           this.onChunk(buffer.subarray(0, length));
           if (length >= FULL_READ_BYTES) this.readOn();
-          else this.inARow = 0;
           return this.reading && !this.breathing;
         },
       },
@@ -199,7 +198,7 @@ export class Pty {
   /** libuv asks before every read whether there is something; behind a full one there mostly is, unless the program is slower. */
   private readOn(): void {
     if (performance.now() - typed.at < TYPING_MS) {
-      if (typed.pty !== this && (this.inARow += 1) >= READS_A_BREATH) this.breathe();
+      if (typed.pty !== this && (this.sinceBreath += 1) >= READS_A_BREATH) this.breathe();
       return;
     }
     if (this.spared < this.spare) {
@@ -218,7 +217,7 @@ export class Pty {
 
   /** Two processors have much to do with a flood: the program, the kernel, this, the server and whoever reads it. */
   private breathe(): void {
-    this.inARow = 0;
+    this.sinceBreath = 0;
     this.breathing = true;
     this.stream.pause();
     setTimeout(() => {
