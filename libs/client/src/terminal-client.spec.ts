@@ -119,6 +119,24 @@ describe('a terminal client', () => {
     expect(second.sent).toEqual([{ type: 'input', data: 'ef', seq: 6 }]);
   });
 
+  it('counts anew where its count was forgotten', async () => {
+    world = new World();
+    const first = await world.socket(1);
+    first.welcome({ input_seq: 500 });
+    world.client.input('ab');
+    first.say({ type: 'input_ack', seq: 502 });
+    first.over(1006);
+    world.client.input('é');
+    world.client.input('x');
+    const second = await world.socket(2);
+    second.welcome({ input_seq: 0 });
+    world.client.input('y');
+    expect(second.sent).toEqual([
+      { type: 'input', data: 'éx', seq: 3 },
+      { type: 'input', data: 'y', seq: 4 },
+    ]);
+  });
+
   it('counts on from what its client id has typed before, also with what is typed before the welcome', async () => {
     world = new World({ sessionId: 's', clientId: 'c' });
     world.client.input('ab');

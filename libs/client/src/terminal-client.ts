@@ -242,6 +242,7 @@ export class TerminalClient {
     this.attempt = 0;
     this.welcomed = true;
     if (!this.counted) this.countFrom(Number(input_seq));
+    else if (Number(input_seq) < this.taken) this.countAnew(Number(input_seq));
     this.took(Number(input_seq));
     // Keys typed one by one while there was no connection go together.
     this.pending = joined(this.pending);
@@ -256,6 +257,12 @@ export class TerminalClient {
     this.counted = true;
     this.typed += before;
     this.pending = this.pending.map(({ text, seq }) => ({ text, seq: seq + before }));
+  }
+
+  /** The terminal knows of less than it had taken: it keeps the counts of so many clients only, and this one's was forgotten. */
+  private countAnew(known: number): void {
+    this.taken = this.typed = known;
+    this.pending = this.pending.map(({ text }) => ({ text, seq: (this.typed += utf8Length(text)) }));
   }
 
   private took(seq: number): void {

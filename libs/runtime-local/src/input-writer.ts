@@ -82,7 +82,7 @@ export class InputWriter {
     const { mark, at, bytes } = write;
     if (!mark) return;
     const count = countAfter(mark, at, bytes.length);
-    if (count > (this.marks.get(mark.clientId) ?? 0)) this.marks.set(mark.clientId, count);
+    if (count > (this.marks.get(mark.clientId) ?? -1)) this.marks.set(mark.clientId, count);
   }
 
   /** Of too many clients the one whose input is longest ago is forgotten, as the server does too. */

@@ -182,8 +182,10 @@ export class Pty {
   /** @returns how much of it the PTY took now, 0 while it is full; null when there is none any more */
   write(bytes: Buffer): number | null {
     if (this.isClosed) return null;
-    typed = { pty: this, at: performance.now() };
-    return attempt(() => writeSync(this.fd, bytes));
+    const taken = attempt(() => writeSync(this.fd, bytes));
+    // What nobody reads is no typing, however often it is tried.
+    if (taken) typed = { pty: this, at: performance.now() };
+    return taken;
   }
 
   resize(cols: number, rows: number): void {
