@@ -7,16 +7,17 @@ const ENV = { PATH: process.env.PATH ?? '', PS1: '$ ' };
 
 interface Shell {
   readonly pty: Pty;
+  readonly pid: number;
   readonly output: () => string;
   readonly ended: Promise<PtyEnd>;
 }
 
 function run(script: string): Shell {
-  const { pty } = Pty.plain(['/bin/sh', '-c', script], 80, 24, '/', ENV);
+  const { pty, pid } = Pty.plain(['/bin/sh', '-c', script], 80, 24, '/', ENV);
   let output = '';
   const ended = new Promise<PtyEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
   pty.read(true);
-  return { pty, output: () => output, ended };
+  return { pty, pid, output: () => output, ended };
 }
 
 async function until(look: () => boolean): Promise<void> {
@@ -68,6 +69,8 @@ describe('a PTY', () => {
       jest.advanceTimersByTime(1);
       return over;
     });
+    process.kill(other.pid);
+    await other.ended;
     // One behind 16 KiB where the program is fast enough, some 180 of them; without, none.
     expect(breaths).toBeGreaterThan(3);
     expect(output() === Array.from({ length: 400_000 }, (_, index) => `${index + 1}\r\n`).join('')).toBe(true);
