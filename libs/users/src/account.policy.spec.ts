@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { EMAIL_RULES, FULL_NAME_RULES, PASSWORD_RULES, textFaults, type TextRule, USERNAME_RULES } from './account.policy';
 
 const codeOf = (text: string, rules: readonly TextRule[]): string | null => textFaults('field', text, rules)[0]?.code ?? null;
@@ -21,6 +22,7 @@ describe('rules of account fields', () => {
     ['ada', 'invalid_email'],
     ['ada@localhost', 'invalid_email'],
     ['ada @example.com', 'invalid_email'],
+    ['ada\ud800@example.com', 'invalid_email'],
     [`${'a'.repeat(65)}@example.com`, 'invalid_email'],
     [`ada@${'a.'.repeat(130)}com`, 'invalid_email'],
   ])('email %j: %s', (email, code) => expect(codeOf(email, EMAIL_RULES)).toBe(code));
@@ -48,4 +50,14 @@ describe('rules of account fields', () => {
     ['Ada\u001b[2J', 'invalid_full_name'],
     ['a\nb', 'invalid_full_name'],
   ])('full name %j: %s', (name, code) => expect(codeOf(name, FULL_NAME_RULES)).toBe(code));
+
+  it.each([EMAIL_RULES, FULL_NAME_RULES, PASSWORD_RULES, USERNAME_RULES])(
+    'no text breaks a rule otherwise than by its code: %#',
+    (...rules) => {
+      const unit = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code));
+      const text = fc.tuple(fc.string({ unit }), fc.constantFrom('', '@', '@example.com')).map((parts) => parts.join(''));
+      const codes = [null, ...rules.map(({ code }) => code)];
+      fc.assert(fc.property(text, (given) => expect(codes).toContain(codeOf(given, rules))));
+    },
+  );
 });

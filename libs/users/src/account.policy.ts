@@ -23,7 +23,12 @@ export const USERNAME_RULES: readonly TextRule[] = [
 ];
 
 export const EMAIL_RULES: readonly TextRule[] = [
-  { code: 'invalid_email', message: 'must be an email address', holds: (text) => text.length <= 254 && isEmail(text) },
+  {
+    code: 'invalid_email',
+    message: 'must be an email address',
+    // isEmail throws for a lone surrogate.
+    holds: (text) => text.length <= 254 && text.isWellFormed() && isEmail(text),
+  },
 ];
 
 export const FULL_NAME_RULES: readonly TextRule[] = [
