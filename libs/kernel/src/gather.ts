@@ -4,7 +4,7 @@ const WAIT_MS = 4;
 const BYTES_A_MS = AT_ONCE_BYTES / WAIT_MS;
 /** How much of a flood is remembered: nothing waits longer than 4 ms for it. */
 const MOST_REMEMBERED_BYTES = 2 * AT_ONCE_BYTES;
-/** A full piece never waits. */
+/** What a client gets at most in one message (contract §6). */
 export const PIECE_BYTES = 65_536;
 
 /**
@@ -15,9 +15,12 @@ export class Gather {
   private recent = 0;
   private recentAt = 0;
 
+  /** @param pieceBytes a full piece, which never waits */
+  constructor(private readonly pieceBytes: number = PIECE_BYTES) {}
+
   /** @param pending bytes gathered @returns whole milliseconds until they are due, as timers count, 0 for now */
   wait(pending: number, nowMs: number): number {
-    return pending >= PIECE_BYTES ? 0 : Math.ceil(Math.max(0, this.left(nowMs) - AT_ONCE_BYTES) / BYTES_A_MS);
+    return pending >= this.pieceBytes ? 0 : Math.ceil(Math.max(0, this.left(nowMs) - AT_ONCE_BYTES) / BYTES_A_MS);
   }
 
   sent(bytes: number, nowMs: number): void {

@@ -38,12 +38,7 @@ export class RingBuffer {
 
   /** A copy of the bytes from `from` on, at most `most`. `from` must be kept. */
   slice(from: number, most: number): Buffer {
-    const length = Math.max(0, Math.min(this.last - from, most));
-    const slice = Buffer.allocUnsafe(length);
-    const at = length === 0 ? 0 : from % this.bytes.length;
-    const copied = this.bytes.copy(slice, 0, at, at + length);
-    this.bytes.copy(slice, copied, 0, length - copied);
-    return slice;
+    return Buffer.concat(this.parts(from, most));
   }
 
   /**

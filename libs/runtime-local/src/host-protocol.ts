@@ -13,6 +13,8 @@ const FRAME_INPUT = 2;
 const FRAME_ALLOW = 3;
 const FRAME_TAKEN = 4;
 const MOST_FRAME_BYTES = 16 * 1024 * 1024;
+/** Of output in one frame: two of a client's messages, so that a flood wakes the server half as often. */
+export const HOST_PIECE_BYTES = 2 * PIECE_BYTES;
 
 /** What the server asks of the host; each has an `id` that the answer bears. */
 export type HostRequest =
@@ -116,7 +118,7 @@ function number(value: number, bytes: number): Buffer {
 }
 
 export const jsonFrame = (value: unknown): Buffer => frame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
-/** Writes an output frame into a buffer. @param parts of at most 64 KiB in all @returns the frame in it */
+/** Writes an output frame into a buffer. @param parts of at most `HOST_PIECE_BYTES` in all @returns the frame in it */
 export function outputFrame(into: Buffer, handle: number, parts: readonly Buffer[]): Buffer {
   let at = into.writeUInt32BE(handle, HEAD_BYTES);
   for (const part of parts) at += part.copy(into, at);
@@ -124,7 +126,7 @@ export function outputFrame(into: Buffer, handle: number, parts: readonly Buffer
   into[LENGTH_BYTES] = FRAME_OUTPUT;
   return into.subarray(0, at);
 }
-export const OUTPUT_FRAME_BYTES = HEAD_BYTES + HANDLE_BYTES + PIECE_BYTES;
+export const OUTPUT_FRAME_BYTES = HEAD_BYTES + HANDLE_BYTES + HOST_PIECE_BYTES;
 export const allowFrame = (handle: number, position: number): Buffer =>
   frame(FRAME_ALLOW, number(handle, HANDLE_BYTES), number(Math.min(position, MOST_POSITION), POSITION_BYTES));
 

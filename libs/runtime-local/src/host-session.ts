@@ -1,7 +1,7 @@
-import { Gather, PIECE_BYTES, RingBuffer } from '@devpocket/kernel';
+import { Gather, RingBuffer } from '@devpocket/kernel';
 import { type InputMark, type TerminalExit } from '@devpocket/runtime';
 import { readFileSync } from 'node:fs';
-import { type HostRecord } from './host-protocol';
+import { HOST_PIECE_BYTES, type HostRecord } from './host-protocol';
 import { InputWriter } from './input-writer';
 import { FULL_READ_BYTES, type Pty } from './pty';
 
@@ -17,7 +17,7 @@ export class HostSession {
   readonly createdAt = Date.now();
   private readonly kept: RingBuffer;
   private readonly input: InputWriter;
-  private readonly gather = new Gather();
+  private readonly gather = new Gather(HOST_PIECE_BYTES);
   private sink: Sink | null = null;
   /** Position up to which the sink has it. */
   private sent = 0;
@@ -44,7 +44,7 @@ export class HostSession {
       (chunk) => this.output(chunk),
       ({ code, signal }) => this.end({ code, signal, reason: this.endReason ?? this.explain(code, signal) }),
     );
-    pty.read(true);
+    pty.read(Infinity);
   }
 
   get alive(): boolean {
@@ -122,14 +122,13 @@ export class HostSession {
   }
 
   private flow(): void {
-    this.pty.read(this.kept.end < this.allowed);
+    this.pty.read(this.allowed - this.kept.end);
   }
 
   private output(chunk: Buffer): void {
     this.kept.append(chunk);
     if (!this.sink) return;
-    if (this.kept.end >= this.allowed) this.flow();
-    if (this.kept.end - this.sent >= PIECE_BYTES) this.send();
+    if (this.kept.end - this.sent >= HOST_PIECE_BYTES) this.send();
     else if (this.flushing !== null) return;
     else if (chunk.length < FULL_READ_BYTES) this.flush();
     else {
@@ -156,7 +155,7 @@ export class HostSession {
   private send(): void {
     if (!this.sink) return;
     const at = Math.max(this.sent, this.kept.start);
-    const parts = this.kept.parts(at, PIECE_BYTES);
+    const parts = this.kept.parts(at, HOST_PIECE_BYTES);
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     this.sent = at + bytes;
     this.gather.sent(bytes, performance.now());

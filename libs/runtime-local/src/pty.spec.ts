@@ -16,7 +16,7 @@ function run(script: string): Shell {
   const { pty, pid } = Pty.plain(['/bin/sh', '-c', script], 80, 24, '/', ENV);
   let output = '';
   const ended = new Promise<PtyEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
-  pty.read(true);
+  pty.read(Infinity);
   return { pty, pid, output: () => output, ended };
 }
 
@@ -44,10 +44,24 @@ describe('a PTY', () => {
 
   it('is read to the last byte when nobody took anything before', async () => {
     const { pty, output, ended } = run('seq 500; exit 7');
-    pty.read(false);
+    pty.read(0);
     expect(await ended).toEqual({ code: 7, signal: null });
     expect(output() === numbers.slice(0, output().length)).toBe(true);
     expect(output().endsWith('\r\n500\r\n')).toBe(true);
+  });
+
+  it('is read as far as it may be, and at most one read of the kernel beyond', async () => {
+    const { pty, pid, output, ended } = run('exec yes');
+    let due = 0;
+    for (const room of [10_000, 1, 100_000, 300_000]) {
+      pty.read(room);
+      due = Math.max(due, output().length) + room;
+      await until(() => output().length >= due);
+      for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(output().length - due).toBeLessThanOrEqual(8_192);
+    }
+    process.kill(pid);
+    await ended;
   });
 
   it('ends with its program, whatever that leaves in the background', async () => {

@@ -40,12 +40,10 @@ function native(): NativePty {
   return load(`${PACKAGE}/pty.node`) as NativePty;
 }
 
-/** The kernel gives at most 4 KiB a read; this is room for what other kernels give. */
-const BUFFER_BYTES = 65_536;
-/** What Linux gives of a PTY that has more; what is less was all of it. */
+/** What Linux gives at least of a PTY that has more; what is less was all of it. */
 export const FULL_READ_BYTES = 4_095;
-/** So often a PTY that has more is read at once, before others have their turn: 64 KiB. */
-const MOST_READS = 16;
+/** So much of a PTY that has more is read at once, before others have their turn. */
+const BUFFER_BYTES = 65_536;
 /** So long after a key others have their turn after every read: one of theirs may be its echo. */
 const TYPING_MS = 1_000;
 /** So many full reads of a PTY beside which somebody types, then a breath: 16 KiB, some 12 MiB a second. */
@@ -56,7 +54,7 @@ const MOST_SPARED = 63;
 /** What a program left when it ended is less (Linux: 8 KiB on its way and 4 KiB that can be read); the rest is somebody else's. */
 const MOST_LEFT_BYTES = 262_144;
 
-/** Of one read at a time: what it holds is used before the next. */
+/** Of one PTY at a time: what it holds is used before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 /** The PTY to which something was written last. */
 let typed: { readonly pty: Pty | null; readonly at: number } = { pty: null, at: -Infinity };
@@ -89,6 +87,7 @@ export class Pty {
    * that for the end of a stream of which it has read only a part (libuv #4992).
    */
   private readonly slave: number;
+  private room = 0;
   private reading = false;
   private breathing = false;
   private sinceBreath = 0;
@@ -108,8 +107,7 @@ export class Pty {
       onread: {
         buffer,
         callback: (length: number): boolean => {
-          this.onChunk(buffer.subarray(0, length));
-          if (length >= FULL_READ_BYTES) this.readOn();
+          this.take(length >= FULL_READ_BYTES ? this.readOn(length) : length);
           return this.reading && !this.breathing;
         },
       },
@@ -170,8 +168,10 @@ export class Pty {
     this.onEnd = onEnd;
   }
 
-  /** Reads on, or lets the program wait when the PTY is full. */
-  read(on: boolean): void {
+  /** @param room so many bytes more are read, and up to one read of the kernel's beyond; then the program waits when the PTY is full */
+  read(room: number): void {
+    this.room = room;
+    const on = room > 0;
     if (on === this.reading || this.over) return;
     this.reading = on;
     if (this.breathing) return;
@@ -197,24 +197,36 @@ export class Pty {
     return this.over || this.stream.destroyed;
   }
 
-  /** libuv asks before every read whether there is something; behind a full one there mostly is, unless the program is slower. */
-  private readOn(): void {
-    if (performance.now() - typed.at < TYPING_MS) {
-      if (typed.pty !== this && (this.sinceBreath += 1) >= READS_A_BREATH) this.breathe();
-      return;
+  /**
+   * libuv asks before every read whether there is something; behind a full one there mostly is, unless the program is slower.
+   * @param held bytes that the buffer holds already @returns bytes that it holds then
+   */
+  private readOn(held: number): number {
+    if (typed.pty !== this && performance.now() - typed.at < TYPING_MS) {
+      if ((this.sinceBreath += 1) >= READS_A_BREATH) this.breathe();
+      return held;
     }
     if (this.spared < this.spare) {
       this.spared += 1;
-      return;
+      return held;
     }
     this.spared = 0;
-    for (let reads = 1; reads < MOST_READS && this.reading; reads += 1) {
-      const length = this.readSome();
-      if (length > 0) this.onChunk(buffer.subarray(0, length));
-      else if (reads === 1) this.spare = Math.min(MOST_SPARED, 2 * this.spare + 1);
-      if (length < FULL_READ_BYTES) return;
+    const most = Math.min(this.room, BUFFER_BYTES);
+    let whole = held;
+    while (most - whole >= FULL_READ_BYTES) {
+      const length = this.readSome(whole, most);
+      if (length === 0 && whole === held) this.spare = Math.min(MOST_SPARED, 2 * this.spare + 1);
+      whole += length;
+      if (length < FULL_READ_BYTES) return whole;
       this.spare = 0;
     }
+    return whole;
+  }
+
+  private take(bytes: number): void {
+    if (bytes >= this.room) this.read(0);
+    else this.room -= bytes;
+    this.onChunk(buffer.subarray(0, bytes));
   }
 
   /** Two processors have much to do with a flood: the program, the kernel, this, the server and whoever reads it. */
@@ -231,7 +243,7 @@ export class Pty {
   /** The program has ended. What it printed is in the kernel to the last byte, and read before anybody hears of the end. */
   private end(end: PtyEnd): void {
     if (this.over) return;
-    this.read(false);
+    this.read(0);
     this.breathing = false;
     for (let left = MOST_LEFT_BYTES; left > 0 && !this.isClosed;) {
       const length = this.readSome();
@@ -246,9 +258,9 @@ export class Pty {
     this.onEnd(end);
   }
 
-  /** @returns 0 when there is nothing */
-  private readSome(): number {
-    return attempt(() => readSync(this.fd, buffer)) ?? 0;
+  /** Into the buffer, from one place to another. @returns bytes, 0 when there are none */
+  private readSome(at = 0, end = BUFFER_BYTES): number {
+    return attempt(() => readSync(this.fd, buffer, at, end - at, null)) ?? 0;
   }
 }
 

@@ -70,6 +70,21 @@ it('skims what has no private mode, and leaves a sequence that has begun at its 
   expect(String(modes)).toBe('\x1b[?1h');
 });
 
+it('sees every private mode, among however many question marks', () => {
+  const piece = fc.oneof(
+    fc.constantFrom('?', '[?', '\x1b?', '\x1b[31m', 'a', '\x1b'),
+    fc.nat(300).map((count) => '?'.repeat(count)),
+  );
+  fc.assert(
+    fc.property(fc.array(piece), fc.array(piece), (before, behind) => {
+      const [skimmed, scanned] = [new OutputModes(), new OutputModes()];
+      const bytes = Buffer.from(`${before.join('')}\x1b[?1h${behind.join('')}`);
+      expect(skimmed.skim(bytes)).toBe(scanned.scan(bytes));
+      expect(String(skimmed)).toBe(String(scanned));
+    }),
+  );
+});
+
 it('forgets which modes there are beyond a bound', () => {
   const modes = modesOf(Array.from({ length: 1_000 }, (_, mode) => `\x1b[?${mode + 5_000}h`).join(''));
   expect(String(modes).length).toBeLessThan(1_500);

@@ -5,6 +5,8 @@ const ESC = '\x1b';
 const SETTINGS = new RegExp(`${ESC}(?:\\[(\\??)([\\d;]*)([hl])|\\[!(p)|([=>c]))`, 'g');
 const BEGUN = new RegExp(`${ESC}(?:\\[[?!]?[\\d;]*)?$`);
 const PRIVATE = Buffer.from(`${ESC}[?`);
+/** A text with more of them than these is looked through for all three bytes. */
+const MOST_QUESTION_MARKS = 64;
 /** More parameters than any sequence that is one has. */
 const LONGEST_BYTES = 256;
 const MOST_SETTINGS = 128;
@@ -76,7 +78,7 @@ export class OutputModes {
    * either, since programs set `ESC =`, RIS and DECSTR beside them.
    */
   skim(bytes: Buffer): number {
-    if (bytes.includes(PRIVATE)) return this.scan(bytes);
+    if (hasPrivate(bytes)) return this.scan(bytes);
     const tail = bytes.subarray(-LONGEST_BYTES);
     const last = tail.lastIndexOf(ESC);
     return last >= 0 && BEGUN.test(tail.toString('latin1', last)) ? bytes.length - tail.length + last : bytes.length;
@@ -111,4 +113,14 @@ export class OutputModes {
     this.settings.delete(name);
     if (this.settings.size < MOST_SETTINGS) this.settings.set(name, sequence);
   }
+}
+
+/** Is there a PRIVATE? One byte is found ten times as fast as three that begin with one of which coloured lines are full. */
+function hasPrivate(bytes: Buffer): boolean {
+  let at = bytes.indexOf('?');
+  for (let marks = 0; at >= 0; at = bytes.indexOf('?', at + 1), marks += 1) {
+    if (bytes[at - 1] === PRIVATE[1] && bytes[at - 2] === PRIVATE[0]) return true;
+    if (marks === MOST_QUESTION_MARKS) return bytes.includes(PRIVATE, at);
+  }
+  return false;
 }

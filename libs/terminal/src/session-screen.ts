@@ -11,6 +11,9 @@ const SEARCH_BYTES = 4_096;
 const MOST_SIZES = 256;
 const ESC = 0x1b;
 const LINE_FEED = 0x0a;
+const EMPTY = Buffer.alloc(0);
+/** Of one look at a time: a fresh one for each would, in a flood, have the collector go through the whole heap every second. */
+let scratch = EMPTY;
 
 export interface ScreenAt {
   readonly seq: number;
@@ -109,10 +112,8 @@ export class SessionScreen {
 
   /** Output that will be lost is looked through for modes, in large blocks. */
   private jump(to: number): void {
-    const length = to - this.covered;
-    const parts = this.ring.parts(this.covered, length);
-    const [first] = parts;
-    this.covered += this.modes.skim(parts.length === 1 && first ? first : this.ring.slice(this.covered, length));
+    const parts = this.ring.parts(this.covered, to - this.covered);
+    this.covered += this.modes.skim(parts.length > 1 ? joined(parts) : (parts[0] ?? EMPTY));
     this.jumped = true;
   }
 
@@ -162,4 +163,12 @@ export class SessionScreen {
     const found = bytes.findIndex((byte) => byte === ESC || byte === LINE_FEED);
     return from + (found >= 0 ? found : orphanedHead(bytes));
   }
+}
+
+/** @returns a view of `scratch` */
+function joined(parts: readonly Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(length);
+  parts.reduce((at, part) => at + part.copy(scratch, at), 0);
+  return scratch.subarray(0, length);
 }
