@@ -278,7 +278,7 @@ function quote(text: string): string {
 }
 
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
-const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; exec /usr/bin/setsid -c "$0" -c 'if [ -x /bin/bash ]; then exec /bin/bash -i; else exec /bin/sh -i; fi'`;
+const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; shell=/bin/bash; [ -x $shell ] || shell=/bin/sh; exec /usr/bin/setsid -c $shell -i`;
 
 export interface Joining {
   /** The sandbox's first process, as this machine counts. */
@@ -288,7 +288,10 @@ export interface Joining {
   readonly resources: ResourceLimits;
 }
 
-/** The command that joins a terminal to a sandbox. */
+/**
+ * The command that joins a terminal to a sandbox. Each program of the chain takes the better part of a millisecond. It is started with
+ * `BASE_VARIABLES` at most, all of which the profile sets anew.
+ */
 export function joinArguments({ target, uid, groups, resources }: Joining): readonly string[] {
   const grouped = groups.length > 0;
   const spaces = ['-m', '-p', '-n', '-i', '-u'];
@@ -310,11 +313,8 @@ export function joinArguments({ target, uid, groups, resources }: Joining): read
     '/usr/bin/setpriv',
     '--no-new-privs',
     ...countLimit(grouped),
-    '/usr/bin/env',
-    '-i',
     '/bin/sh',
     '-c',
     LOGIN,
-    '/bin/sh',
   ];
 }
