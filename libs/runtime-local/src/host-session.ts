@@ -16,8 +16,10 @@ export interface Sink {
 export class HostSession {
   readonly createdAt = Date.now();
   private readonly kept: RingBuffer;
+  /** What is sent at once: less than is kept, so that nothing is lost that comes meanwhile. */
+  private readonly pieceBytes: number;
   private readonly input: InputWriter;
-  private readonly gather = new Gather(HOST_PIECE_BYTES);
+  private readonly gather: Gather;
   private sink: Sink | null = null;
   /** Position up to which the sink has it. */
   private sent = 0;
@@ -39,6 +41,8 @@ export class HostSession {
     private readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'],
   ) {
     this.kept = new RingBuffer(bufferBytes);
+    this.pieceBytes = Math.min(HOST_PIECE_BYTES, Math.floor(bufferBytes / 2));
+    this.gather = new Gather(this.pieceBytes);
     this.input = new InputWriter((bytes) => pty.write(bytes));
     pty.begin(
       (chunk) => this.output(chunk),
@@ -128,7 +132,8 @@ export class HostSession {
   private output(chunk: Buffer): void {
     this.kept.append(chunk);
     if (!this.sink) return;
-    if (this.kept.end - this.sent >= HOST_PIECE_BYTES) this.send();
+    // A shell that stands because nobody takes more has nothing to wait for.
+    if (this.kept.end - this.sent >= this.pieceBytes || this.kept.end >= this.allowed) this.send();
     else if (this.flushing !== null) return;
     else if (chunk.length < FULL_READ_BYTES) this.flush();
     else {
@@ -142,8 +147,7 @@ export class HostSession {
     this.flushing = null;
     const pending = this.kept.end - this.sent;
     if (!this.sink || pending <= 0) return;
-    // A shell that stands because nobody takes more has nothing to wait for.
-    const wait = this.kept.end >= this.allowed ? 0 : this.gather.wait(pending, performance.now());
+    const wait = this.gather.wait(pending, performance.now());
     if (wait === 0) {
       this.send();
       return;

@@ -180,12 +180,14 @@ describe('the local runtime', () => {
   });
 
   it('gives a terminal its size, its variables and its exit code', async () => {
-    await start(specOf(ONE, 1, { environmentVariables: { GREETING: 'it\'s $HOME "quoted"', PATH_EXTRA: 'ä€😀' } }));
+    // Some mean something to the shells on the way to a terminal.
+    const ours = { GREETING: 'it\'s $HOME "quoted"', PATH_EXTRA: 'ä€😀', shell: 'zsh', IFS: '/' };
+    await start(specOf(ONE, 1, { environmentVariables: ours }));
     const one = await shell();
     expect(await one.run('stty size')).toContain('24 80');
     await one.channel.resize({ cols: 132, rows: 50 });
     expect(await one.run('stty size')).toContain('50 132');
-    expect(await one.run('echo "$GREETING|$PATH_EXTRA"')).toContain(`it's $HOME "quoted"|ä€😀`);
+    expect(await one.run('echo "$GREETING|$PATH_EXTRA|$shell"')).toContain(`it's $HOME "quoted"|ä€😀|zsh`);
     expect(await one.run('sleep 100 & jobs')).toMatch(/Running\s+sleep 100/);
     await one.channel.write(Buffer.from('exit 7\n'));
     expect(await one.channel.ended).toEqual({ code: 7, signal: null, reason: 'exited' });

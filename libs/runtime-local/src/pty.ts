@@ -45,7 +45,7 @@ export const FULL_READ_BYTES = 4_095;
 /** So much of a PTY that has more is read at once, before others have their turn. */
 const BUFFER_BYTES = 65_536;
 /** So long after a key others have their turn after every read: one of theirs may be its echo. */
-const TYPING_MS = 1_000;
+const TYPING_MS = 500;
 /** So many full reads of a PTY beside which somebody types, then a breath: 16 KiB, some 12 MiB a second. */
 const READS_A_BREATH = 4;
 const BREATH_MS = 1;
@@ -56,8 +56,9 @@ const MOST_LEFT_BYTES = 262_144;
 
 /** Of one PTY at a time: what it holds is used before the next is read. */
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-/** The PTY to which something was written last. */
+/** The PTY to which something was written last, and another one before it. */
 let typed: { readonly pty: Pty | null; readonly at: number } = { pty: null, at: -Infinity };
+let typedBefore = typed;
 
 export interface PtyEnd {
   readonly code: number | null;
@@ -184,7 +185,10 @@ export class Pty {
     if (this.isClosed) return null;
     const taken = attempt(() => writeSync(this.fd, bytes));
     // What nobody reads is no typing, however often it is tried.
-    if (taken) typed = { pty: this, at: performance.now() };
+    if (taken) {
+      if (typed.pty !== this) typedBefore = typed;
+      typed = { pty: this, at: performance.now() };
+    }
     return taken;
   }
 
@@ -202,7 +206,8 @@ export class Pty {
    * @param held bytes that the buffer holds already @returns bytes that it holds then
    */
   private readOn(held: number): number {
-    if (typed.pty !== this && performance.now() - typed.at < TYPING_MS) {
+    const elsewhere = typed.pty === this ? typedBefore : typed;
+    if (performance.now() - elsewhere.at < TYPING_MS) {
       if ((this.sinceBreath += 1) >= READS_A_BREATH) this.breathe();
       return held;
     }

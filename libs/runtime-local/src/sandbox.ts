@@ -278,7 +278,7 @@ function quote(text: string): string {
 }
 
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
-const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; shell=/bin/bash; [ -x $shell ] || shell=/bin/sh; exec /usr/bin/setsid -c $shell -i`;
+const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec /usr/bin/setsid -c /bin/bash -i; exec /usr/bin/setsid -c /bin/sh -i`;
 
 export interface Joining {
   /** The sandbox's first process, as this machine counts. */
@@ -289,8 +289,8 @@ export interface Joining {
 }
 
 /**
- * The command that joins a terminal to a sandbox. Each program of the chain takes the better part of a millisecond. It is started with
- * `BASE_VARIABLES` at most, all of which the profile sets anew.
+ * The command that joins a terminal to a sandbox. Each program of the chain takes the better part of a millisecond. What variables it is
+ * started with the shell inside has too, unless the profile sets them anew, as it does PATH and LANG.
  */
 export function joinArguments({ target, uid, groups, resources }: Joining): readonly string[] {
   const grouped = groups.length > 0;

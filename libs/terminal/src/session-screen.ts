@@ -12,8 +12,10 @@ const MOST_SIZES = 256;
 const ESC = 0x1b;
 const LINE_FEED = 0x0a;
 const EMPTY = Buffer.alloc(0);
+/** A quarter of the usual buffer. */
+const SCRATCH_BYTES = 262_144;
 /** Of one look at a time: a fresh one for each would, in a flood, have the collector go through the whole heap every second. */
-let scratch = EMPTY;
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
 export interface ScreenAt {
   readonly seq: number;
@@ -165,10 +167,10 @@ export class SessionScreen {
   }
 }
 
-/** @returns a view of `scratch` */
+/** @returns what is good until the next call */
 function joined(parts: readonly Buffer[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(length);
+  if (length > SCRATCH_BYTES) return Buffer.concat(parts);
   parts.reduce((at, part) => at + part.copy(scratch, at), 0);
   return scratch.subarray(0, length);
 }
