@@ -11,7 +11,6 @@ const SEARCH_BYTES = 4_096;
 const MOST_SIZES = 256;
 const ESC = 0x1b;
 const LINE_FEED = 0x0a;
-const EMPTY = Buffer.alloc(0);
 /** A quarter of the usual buffer. */
 const SCRATCH_BYTES = 262_144;
 /** Of one look at a time: a fresh one for each would, in a flood, have the collector go through the whole heap every second. */
@@ -115,7 +114,8 @@ export class SessionScreen {
   /** Output that will be lost is looked through for modes, in large blocks. */
   private jump(to: number): void {
     const parts = this.ring.parts(this.covered, to - this.covered);
-    this.covered += this.modes.skim(parts.length > 1 ? joined(parts) : (parts[0] ?? EMPTY));
+    const [first] = parts;
+    this.covered += this.modes.skim(parts.length === 1 && first ? first : joined(parts));
     this.jumped = true;
   }
 
