@@ -10,6 +10,7 @@ const doors = {
   'embedded-mongo': [],
   database: ['kernel', 'config', 'embedded-mongo'],
   'shared-state': ['kernel', 'config'],
+  websocket: ['kernel'],
   http: ['kernel', 'config', 'access', 'database', 'shared-state'],
   'runtime-local': ['kernel', 'config', 'runtime'],
   'pty-holder': ['kernel', 'runtime'],
@@ -23,7 +24,8 @@ const doors = {
   clusters: [...feature, 'runtime', 'audit'],
   auth: [...feature, 'users', 'mail', 'audit', 'shared-state'],
   environments: [...feature, 'runtime', 'users', 'templates', 'clusters', 'audit', 'shared-state'],
-  terminal: ['kernel', 'config', 'access', 'http', 'runtime', 'environments', 'shared-state'],
+  'terminal-session': ['kernel', 'runtime', 'websocket'],
+  terminal: ['kernel', 'config', 'access', 'http', 'runtime', 'environments', 'shared-state', 'websocket', 'terminal-session'],
   client: [],
 };
 

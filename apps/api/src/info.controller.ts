@@ -7,7 +7,7 @@ import {
   RuntimeSettings,
   TerminalSettings,
 } from '@devpocket/config';
-import { SUBPROTOCOL } from '@devpocket/http';
+import { SUBPROTOCOL } from '@devpocket/websocket';
 import { RuntimeRegistry } from '@devpocket/runtime';
 import { bytesQuantity, cpuQuantity, PLAN_LIMITS, PLANS } from '@devpocket/users';
 import { Controller, Get } from '@nestjs/common';

@@ -1,17 +1,7 @@
 import { Authenticator, checkScope, type CredentialRef, type Principal } from '@devpocket/access';
 import { AuthSettings, HttpSettings, RateLimitSettings } from '@devpocket/config';
-import {
-  CLOSE,
-  CLOSE_CODE,
-  closeWithError,
-  EdgeLimiter,
-  type EdgeSocket,
-  MINUTE_MS,
-  rateLimited,
-  requestIdOf,
-  toDomainError,
-  toProblem,
-} from '@devpocket/http';
+import { EdgeLimiter, type EdgeSocket, MINUTE_MS, rateLimited, requestIdOf, toDomainError, toProblem } from '@devpocket/http';
+import { CLOSE, CLOSE_CODE, closeWithError } from '@devpocket/websocket';
 import { DomainError, isId } from '@devpocket/kernel';
 import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';

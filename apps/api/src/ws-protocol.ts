@@ -1,4 +1,4 @@
-import { SUBPROTOCOL } from '@devpocket/http';
+import { SUBPROTOCOL } from '@devpocket/websocket';
 
 const SPOKEN: readonly string[] = Object.values(SUBPROTOCOL);
 

@@ -15,5 +15,5 @@ export { ApiProblems, ProblemDto, type Problems } from './problem.dto';
 export { RateLimit } from './rate-limit.guard';
 export * from './request-context';
 export * from './request-origin';
-export * from './socket-edge';
+export * from './edge-socket';
 export * from './validation.pipe';

@@ -1,9 +1,9 @@
+import { FrameIntake } from '@devpocket/terminal-session';
 import { EventFeed, toEventMessage } from '@devpocket/environments';
 import { type EdgeSocket, toDomainError } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
-import { FrameIntake } from './frame-intake';
 import { SocketRegistry } from './socket-registry';
 import { answer, closeWith, send } from './stream-socket';
 

@@ -1,9 +1,9 @@
+import { type ScreenFormat } from '@devpocket/terminal-session';
 import { type Principal } from '@devpocket/access';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { type EdgeSocket } from '@devpocket/http';
 import { DomainError, type ErrorKind } from '@devpocket/kernel';
-import { type ScreenFormat } from './screen.messages';
-import { type SessionView } from './terminal-sessions.service';
+import { type SessionView } from '@devpocket/terminal-session';
 
 /** What replicas say to each other. Both paths name a version: one that speaks another is not there for this one. */
 export const SOCKET_PATH = '/v1/socket';

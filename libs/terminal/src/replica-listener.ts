@@ -1,5 +1,6 @@
 import { HttpSettings, SharedStateSettings } from '@devpocket/config';
-import { CLOSE, closeWithError, SUBPROTOCOL, toDomainError } from '@devpocket/http';
+import { toDomainError } from '@devpocket/http';
+import { CLOSE, closeWithError, comeBack, SUBPROTOCOL } from '@devpocket/websocket';
 import { Homes } from '@devpocket/shared-state';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
@@ -18,7 +19,6 @@ import {
   writeError,
 } from './replica-calls';
 import { ReplicaSeal } from './replica-seal';
-import { comeBack } from './socket-relay';
 import { TerminalGateway } from './terminal.gateway';
 import { TerminalHomes } from './terminal-homes';
 import { TerminalSessionsService } from './terminal-sessions.service';

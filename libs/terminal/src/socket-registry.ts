@@ -1,7 +1,8 @@
 import { Authenticator, checkScope, concerns, type Principal, type Revocation } from '@devpocket/access';
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
-import { CLOSE, closeWithError, type EdgeSocket, HealthRegistry } from '@devpocket/http';
+import { type EdgeSocket, HealthRegistry } from '@devpocket/http';
+import { CLOSE, closeWithError } from '@devpocket/websocket';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { HeadCounts } from '@devpocket/shared-state';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';

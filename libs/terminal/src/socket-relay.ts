@@ -1,6 +1,6 @@
-import { CLOSE, closeWithError, COMPRESS_BYTES } from '@devpocket/http';
+import { bufferOf } from '@devpocket/terminal-session';
+import { CLOSE, closeWithError, comeBack, COMPRESS_BYTES } from '@devpocket/websocket';
 import { type RawData, type WebSocket } from 'ws';
-import { bufferOf } from './frame-intake';
 
 /** Bytes that may wait on one side before the other is read no further; the windows of session and client are inside it. */
 const MOST_WAITING_BYTES = 1_048_576;
@@ -32,11 +32,6 @@ export function relay(client: WebSocket, upstream: WebSocket): void {
   });
   watch(upstream);
   upstream.resume();
-}
-
-/** When a client is to come back, each in its own moment (contract §6). */
-export function comeBack(): { readonly retry_after_ms: number } {
-  return { retry_after_ms: 200 + Math.floor(Math.random() * 2801) };
 }
 
 function pass(from: WebSocket, to: WebSocket, compresses: boolean): void {

@@ -1,8 +1,7 @@
-import { CLOSE_CODE, closeWithError, readControl, sendMessage } from '@devpocket/http';
+import { bufferOf, isPingId, parseObject } from '@devpocket/terminal-session';
+import { CLOSE_CODE, closeWithError, readControl, sendMessage } from '@devpocket/websocket';
 import { type DomainError } from '@devpocket/kernel';
 import { type RawData, type WebSocket } from 'ws';
-import { bufferOf } from './frame-intake';
-import { isPingId, parseObject } from './terminal.protocol';
 
 /** Bytes that a socket may hold before what it is told is read no further. */
 const SOCKET_WINDOW_BYTES = 262_144;

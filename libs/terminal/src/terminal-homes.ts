@@ -1,3 +1,4 @@
+import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
@@ -5,9 +6,8 @@ import { Homes } from '@devpocket/shared-state';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Elsewhere, ReplicaClient, ReplicaGone } from './replica-client';
 import { readSessions } from './replica-calls';
-import { type ScreenFormat } from './screen.messages';
-import { type ScreenAt } from './session-screen';
-import { type SessionView, TerminalSessionsService } from './terminal-sessions.service';
+import { type SessionView } from '@devpocket/terminal-session';
+import { TerminalSessionsService } from './terminal-sessions.service';
 
 /** Longer than a lease: who asks while a replica dies is answered by its heir. */
 const PATIENCE_MS = 12_000;

@@ -1,9 +1,9 @@
+import { type TerminalSession } from '@devpocket/terminal-session';
 import { type ActivityRecorder, type EnvironmentEvents, type LocatedEnvironment } from '@devpocket/environments';
 import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
 import { type Place, RuntimeRegistry, type TerminalChannel, type TerminalRequest } from '@devpocket/runtime';
 import { ManualClock } from '@testing/kernel';
 import { FakeDriver } from '@testing/runtime';
-import { type TerminalSession } from './terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 const PLACE: Place = { environmentId: 'e', userId: 'u', clusterId: null };

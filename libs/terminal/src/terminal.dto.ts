@@ -1,9 +1,8 @@
+import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { type TerminalExitReason } from '@devpocket/runtime';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
-import { type ScreenFormat } from './screen.messages';
-import { type ScreenAt } from './session-screen';
-import { type SessionView } from './terminal-sessions.service';
+import { type SessionView } from '@devpocket/terminal-session';
 
 export class TerminalExitDto {
   @ApiProperty({ type: 'integer', nullable: true })

@@ -1,20 +1,16 @@
+import { attachClient, readQuery, type TerminalQuery, type TerminalSession } from '@devpocket/terminal-session';
 import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
-import { CLOSE, CLOSE_CODE, closeWithError, type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
+import { type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
+import { CLOSE, CLOSE_CODE, closeWithError } from '@devpocket/websocket';
 import { Clock } from '@devpocket/kernel';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
-import { randomBytes } from 'node:crypto';
 import { Counter } from 'prom-client';
 import { type WebSocket } from 'ws';
-import { FrameIntake } from './frame-intake';
-import { readQuery, type TerminalQuery } from './query.protocol';
 import { type Elsewhere, ReplicaClient } from './replica-client';
-import { SocketOutlet } from './socket-outlet';
 import { relay } from './socket-relay';
 import { SocketRegistry } from './socket-registry';
 import { TerminalHomes } from './terminal-homes';
-import { TerminalConnection } from './terminal-connection';
-import { type TerminalSession } from './terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 type Entry = ReturnType<SocketRegistry['add']>;
@@ -74,7 +70,13 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   }
 
   private async enterHere(entry: Entry, environment: LocatedEnvironment, query: TerminalQuery): Promise<void> {
-    (await this.connect(entry, environment, query))?.begin();
+    const { socket, stream } = entry;
+    const session = await this.enter(entry, environment, query);
+    if (!session) return;
+    const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
+    const failed = (error: unknown): void => this.refuse(socket, error);
+    const result = attachClient({ socket, stream, session, query, environment, clock: this.clock, renew, failed });
+    if (result !== null) this.resumes.inc({ result });
   }
 
   /** @throws ReplicaGone */
@@ -91,69 +93,20 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     socket.resume();
   }
 
-  private async connect(entry: Entry, environment: LocatedEnvironment, query: TerminalQuery): Promise<TerminalConnection | null> {
+  /** @returns null for a socket that is gone, or has no place */
+  private async enter(entry: Entry, environment: LocatedEnvironment, query: TerminalQuery): Promise<TerminalSession | null> {
     const { socket } = entry;
     // Only one that has a place opens a shell, which may end another.
     if (query.sessionId === null) {
       if (!(await this.registry.admit(entry, false))) return null;
       const session = await this.sessions.open(environment, query.cols ?? 80, query.rows ?? 24);
-      if (socket.readyState === socket.OPEN) return this.attach(entry, environment, session, query);
+      if (socket.readyState === socket.OPEN) return session;
       await this.sessions.remove(environment, session.id); // nobody else knows of it
       return null;
     }
     const session = await this.sessions.find(environment, query.sessionId);
     const replaces = query.clientId !== null && session.has(query.clientId);
-    return (await this.registry.admit(entry, replaces)) ? this.attach(entry, environment, session, query) : null;
-  }
-
-  private attach(
-    entry: Entry,
-    environment: LocatedEnvironment,
-    session: TerminalSession,
-    query: TerminalQuery,
-  ): TerminalConnection | null {
-    const { socket } = entry;
-    const clientId = query.clientId ?? randomBytes(8).toString('hex');
-    const intake = new FrameIntake(socket, this.clock);
-    const outlet = new SocketOutlet(socket, entry.stream, intake);
-    const attachment = session.attach({
-      clientId,
-      cols: query.cols,
-      rows: query.rows,
-      after: query.after,
-      acks: query.acks,
-      view: query.view,
-      outlet,
-    });
-    if (!attachment) {
-      this.resumes.inc({ result: 'bad_after' });
-      closeWithError(socket, CLOSE.notFound, 'bad_after', 'after lies beyond the end of the output');
-      return null;
-    }
-    const { client, seq, gap, replayUntil, inputSeq } = attachment;
-    if (query.sessionId !== null) this.resumes.inc({ result: gap > 0 ? 'gap' : 'complete' });
-    const { cols, rows } = session.describe();
-    const { id, name, template, status } = environment;
-    outlet.send({
-      type: 'welcome',
-      message: `Connected to ${name}`,
-      environment: { id, name, template, status },
-      session_id: session.id,
-      client_id: clientId,
-      resumed: query.sessionId !== null,
-      gap,
-      seq,
-      replay_until: replayUntil,
-      input_seq: inputSeq,
-      cols,
-      rows,
-      server_time: this.clock.now().toISOString(),
-    });
-    socket.on('close', () => session.detach(client));
-    outlet.onAnswer((position) => client.heard(position));
-    session.begin(client);
-    const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
-    return new TerminalConnection({ socket, session, client, intake, renew, failed: (error) => this.refuse(socket, error) });
+    return (await this.registry.admit(entry, replaces)) ? session : null;
   }
 
   private refuse(socket: WebSocket, thrown: unknown): void {

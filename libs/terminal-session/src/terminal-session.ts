@@ -5,7 +5,7 @@ import { type ScreenFormat, type ScreenKeeper } from './screen.messages';
 import { SessionInput } from './session-input';
 import { type ScreenAt, SessionScreen } from './session-screen';
 import { SharedSize } from './shared-size';
-import { comeBack } from './socket-relay';
+import { comeBack } from '@devpocket/websocket';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 

@@ -1,4 +1,4 @@
-import { COMPRESS_BYTES, sendMessage, SUBPROTOCOL } from '@devpocket/http';
+import { COMPRESS_BYTES, sendMessage, SUBPROTOCOL } from '@devpocket/websocket';
 import { type Writable } from 'node:stream';
 import { type WebSocket } from 'ws';
 import { outputHead } from './binary.protocol';

@@ -121,7 +121,7 @@ export class ScreenThread implements ScreenKeeper {
 function workerFile(): string {
   const beside = join(__dirname, 'screen-worker.js');
   if (existsSync(beside)) return beside;
-  const built = join(__dirname, '../../../dist/libs/terminal/src/screen-worker.js');
+  const built = join(__dirname, '../../../dist/libs/terminal-session/src/screen-worker.js');
   if (!existsSync(built)) throw new Error('Screens are not built yet: run `npm run build`');
   return built;
 }

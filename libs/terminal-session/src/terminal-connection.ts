@@ -1,4 +1,4 @@
-import { SUBPROTOCOL } from '@devpocket/http';
+import { SUBPROTOCOL } from '@devpocket/websocket';
 import { type WebSocket } from 'ws';
 import { readBinary, readControlText } from './binary.protocol';
 import { bufferOf, type FrameIntake } from './frame-intake';

@@ -1,20 +1,5 @@
-import { type Principal } from '@devpocket/access';
 import { type ErrorKind } from '@devpocket/kernel';
-import { type Duplex } from 'node:stream';
 import { type WebSocket } from 'ws';
-
-/** A socket that got past the edge: credential, origin and handshake limit are checked. */
-export interface EdgeSocket {
-  readonly socket: WebSocket;
-  /** What it speaks over: for who frames what it sends itself. */
-  readonly stream: Duplex;
-  readonly principal: Principal;
-  /** By token it ends with the token, unless renewed; by ticket it lives as long as its session or key. */
-  readonly byTicket: boolean;
-  /** Empty on a path without one: events are those of all environments. */
-  readonly environmentId: string;
-  readonly query: URLSearchParams;
-}
 
 /** Close codes of the contract, §6. */
 export const CLOSE = {
@@ -99,4 +84,9 @@ export function closeWithError(
   });
   setTimeout(() => socket.terminate(), CLOSING_MS).unref();
   socket.resume();
+}
+
+/** When a client is to come back, each in its own moment (contract §6). */
+export function comeBack(): { readonly retry_after_ms: number } {
+  return { retry_after_ms: 200 + Math.floor(Math.random() * 2801) };
 }
