@@ -80,12 +80,13 @@ module.exports = {
     {
       name: 'drivers-are-named-once',
       comment:
-        'Only the list of drivers knows which drivers there are, and the command line who judges clusters and this machine.',
+        'Only the list of drivers knows which drivers there are, the program that holds local shells whose it is, and the command line who judges clusters and this machine.',
       severity: 'error',
       from: {
         path: '^apps/',
         pathNot: [
           '^apps/api/src/runtime-drivers\\.ts$',
+          '^apps/pty-host/src/main\\.ts$',
           '^apps/cli/src/(cluster-inspector|local-machine|container-engine)\\.ts$',
           '/testing/',
           spec,

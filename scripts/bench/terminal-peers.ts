@@ -119,7 +119,7 @@ export class DevPocket {
       .filter((name) => /^\d+$/.test(name))
       .find((pid) => {
         const command = commandOf(pid);
-        return command.includes('pty-host.js') && command.includes(this.dataDir);
+        return command.includes('pty-host/src/main.js') && command.includes(this.dataDir);
       });
     return Number(found ?? 0);
   }

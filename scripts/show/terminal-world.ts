@@ -97,7 +97,7 @@ export class TerminalWorld {
       .filter((name) => /^\d+$/.test(name))
       .find((pid) => {
         const command = commandOf(Number(pid));
-        return command.includes('pty-host.js') && command.includes(this.dataDir);
+        return command.includes('pty-host/src/main.js') && command.includes(this.dataDir);
       });
     return Number(found ?? 0);
   }

@@ -4,6 +4,8 @@ import { DockerDriver, lookAtEngine } from '@devpocket/runtime-docker';
 import { KubernetesDriver, KubernetesInspector } from '@devpocket/runtime-kubernetes';
 import { LocalDriver } from '@devpocket/runtime-local';
 import { Logger } from '@nestjs/common';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type DriverNeeds, type Runtimes } from './runtime.module';
 
 /** What the settings ask for. */
@@ -53,7 +55,12 @@ async function choose(
   }
 }
 
-export function localDriver(settings: RuntimeSettings, chosen = 'RUNTIME=local'): RuntimeDriver {
+/** @param program @see LocalRuntimeOptions.hostProgram */
+export function localDriver(
+  settings: RuntimeSettings,
+  chosen = 'RUNTIME=local',
+  program: string | null = hostProgram(),
+): RuntimeDriver {
   return new LocalDriver({
     chosen,
     dataDir: settings.dataDir,
@@ -61,6 +68,7 @@ export function localDriver(settings: RuntimeSettings, chosen = 'RUNTIME=local')
     allowUnsandboxedUsers: settings.localAllowUnsandboxedUsers,
     terminalBufferBytes: settings.terminalBufferBytes,
     hostGraceSeconds: settings.terminalHostGraceSeconds,
+    hostProgram: program,
     log: logOf('LocalRuntime'),
   });
 }
@@ -76,4 +84,10 @@ function logOf(context: string) {
     warn: (message: string): void => logger.warn(message),
     error: (message: string): void => logger.error(message),
   };
+}
+
+/** A process of its own runs compiled code; started from a source file (in a test) it is the build's. */
+function hostProgram(): string {
+  const beside = join(__dirname, '../../pty-host/src/main.js');
+  return existsSync(beside) ? beside : join(__dirname, '../../../dist/apps/pty-host/src/main.js');
 }

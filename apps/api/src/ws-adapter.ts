@@ -1,7 +1,16 @@
 import { Authenticator, checkScope, type CredentialRef, type Principal } from '@devpocket/access';
 import { AuthSettings, HttpSettings, RateLimitSettings } from '@devpocket/config';
-import { EdgeLimiter, type EdgeSocket, MINUTE_MS, rateLimited, requestIdOf, toDomainError, toProblem } from '@devpocket/http';
-import { CLOSE, CLOSE_CODE, closeWithError } from '@devpocket/websocket';
+import {
+  ConnectionTaker,
+  EdgeLimiter,
+  type EdgeSocket,
+  MINUTE_MS,
+  rateLimited,
+  requestIdOf,
+  toDomainError,
+  toProblem,
+} from '@devpocket/http';
+import { CLOSE, CLOSE_CODE, closeWithError, DEFLATE, TERMINAL_FRAME_BYTES, endListening } from '@devpocket/websocket';
 import { DomainError, isId } from '@devpocket/kernel';
 import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
@@ -12,17 +21,10 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { FOREIGN_ORIGIN, foreignOrigin, Origins } from './origins';
 import { selectProtocol } from './ws-protocol';
 
-const TERMINAL_FRAME_BYTES = 8 * 1_048_576;
 const FRAME_BYTES = 1_048_576;
 const USER_HANDSHAKES = 60;
 const ADDRESS_HANDSHAKES = 100;
 const NOTHING_SPOKEN = 'Offer the subprotocol devpocket.v1.json, beside a bearer item too, or none';
-
-/**
- * For clients that ask for it, over slow links; a compressor costs CPU and memory. This one has 4 KiB of past and 48 KiB in all (zlib:
- * 2^(windowBits + 2) + 2^(memLevel + 9)) and comes with the first frame that is worth it.
- */
-const DEFLATE = { serverMaxWindowBits: 12, zlibDeflateOptions: { memLevel: 6, level: 3 }, concurrencyLimit: 4 };
 
 /** One gateway's path, with its `:id` if it has one. */
 interface Route {
@@ -136,9 +138,20 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
       if (over) return reject(request, stream, over);
     }
     if (this.closing) return reject(request, stream, stopping());
-    const sockets = url.searchParams.get('deflate') === '1' ? route.deflating : route.plain;
+    const deflates = url.searchParams.get('deflate') === '1';
+    if (route.purpose === 'terminal' && !(checked instanceof DomainError)) {
+      const edge = { request, stream, head, environmentId, query: url.searchParams, ...checked };
+      const answer = { protocol: selectProtocol(offered), deflates, requestId: idOf(request) };
+      const taken = await this.app.get(ConnectionTaker).take({ ...edge, ...answer });
+      if (taken) {
+        route.gateway.emit('connection', taken);
+        return;
+      }
+      if (this.closing) return reject(request, stream, stopping());
+    }
+    const sockets = deflates ? route.deflating : route.plain;
     sockets.handleUpgrade(request, stream, head, (socket) => {
-      socket.on('error', () => socket.terminate()); // a frame that is too large or broken: ws has closed it with its code
+      socket.on('error', () => endListening(socket)); // a frame that is too large or broken: ws has closed it with its code
       if (checked instanceof DomainError) refuse(socket, checked);
       else
         route.gateway.emit('connection', {

@@ -160,6 +160,15 @@ export class TestApi {
 
 /** Real shells on this machine, as the server itself would have them. */
 export function localDrivers(dataDir: string): readonly RuntimeDriver[] {
+  return [localDriver(localSettings(dataDir))];
+}
+
+/** The same where connections cannot be given to another process: sessions are the server's. */
+export function localShellDrivers(dataDir: string): readonly RuntimeDriver[] {
+  return [localDriver(localSettings(dataDir), 'for a test', null)];
+}
+
+function localSettings(dataDir: string): Parameters<typeof localDriver>[0] {
   const env = {
     DATA_DIR: dataDir,
     RUNTIME: 'local',
@@ -167,7 +176,7 @@ export function localDrivers(dataDir: string): readonly RuntimeDriver[] {
     LOCAL_RUNTIME_ALLOW_UNSANDBOXED_USERS: 'true',
     TERMINAL_HOST_GRACE_SECONDS: '5',
   };
-  return [localDriver(testSettings(env).runtime)];
+  return testSettings(env).runtime;
 }
 
 export interface TestUser {

@@ -26,6 +26,8 @@ export class SharedDrivers {
       get: (target, key) => {
         if (key === 'open') return open;
         if (key === 'close') return close;
+        // It serves one server.
+        if (key === 'sessionProcess') return () => null;
         const value: unknown = Reflect.get(target, key, target);
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },

@@ -15,6 +15,7 @@ describeDriverContract('the local runtime', async () => {
       allowUnsandboxedUsers: true,
       terminalBufferBytes: 1_048_576,
       hostGraceSeconds: 30,
+      hostProgram: null,
       log,
     });
   let current = make();

@@ -50,7 +50,7 @@ describe('a PTY host that hangs', () => {
     const layout = new Layout(dataDir);
     const host = new SilentHost(answers);
     await host.listen(layout.hostSocket());
-    const client = new HostClient({ layout, bufferBytes: 4096, graceMs: 0, patienceMs: 50 });
+    const client = new HostClient({ layout, bufferBytes: 4096, graceMs: 0, program: null, patienceMs: 50 });
     await work(client, host);
     client.close();
     await host.close();

@@ -1,8 +1,10 @@
 import { type InputMark, RuntimeError, type TerminalExit } from '@devpocket/runtime';
+import { randomBytes } from 'node:crypto';
 import { existsSync, openSync, closeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { descriptorPassing, type DescriptorPassing, TOKEN_BYTES } from './descriptor-passing';
 import {
   allowFrame,
   type Attached,
@@ -15,7 +17,7 @@ import {
 } from './host-protocol';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
-import { type Layout } from './layout';
+import { descriptorPath, type Layout } from './layout';
 
 const READY_MS = 10_000;
 /** MiB that the host lets pile up before it looks what is still used: it hardly allocates. */
@@ -34,6 +36,8 @@ export interface HostClientOptions {
   readonly layout: Layout;
   readonly bufferBytes: number;
   readonly graceMs: number;
+  /** The program of the host's process; null: the one that leaves sessions to the server. */
+  readonly program: string | null;
   /** Of every question, for tests. */
   readonly patienceMs?: number;
 }
@@ -49,7 +53,8 @@ interface HostMessage {
   readonly re?: number;
   readonly ok?: unknown;
   readonly error?: string;
-  readonly event?: string;
+  readonly event?: 'exit' | 'front';
+  readonly message?: unknown;
   readonly handle?: number;
   readonly exit?: TerminalExit;
 }
@@ -57,6 +62,13 @@ interface HostMessage {
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: RuntimeError) => void;
+}
+
+/** What a host says of itself. */
+interface Hello {
+  readonly version: number;
+  /** It can hold sessions, and serve their clients. */
+  readonly fronts: boolean;
 }
 
 const LOST: TerminalExit = { code: null, signal: null, reason: 'killed' };
@@ -70,6 +82,9 @@ export class HostClient {
   private readonly inputs = new Map<number, { resolve(): void; reject(error: RuntimeError): void }>();
   private readonly receivers = new Map<number, Receiver>();
   private closed = false;
+  private passing: DescriptorPassing | null = null;
+  private onFront: (message: unknown) => void = () => undefined;
+  private onFrontLost: () => void = () => undefined;
   /** What comes over the socket. */
   private take: (chunk: Buffer) => void = () => undefined;
 
@@ -77,6 +92,30 @@ export class HostClient {
 
   async open(): Promise<void> {
     await this.connected();
+  }
+
+  /** Does the host hold sessions? Known when it is open. */
+  get fronts(): boolean {
+    return this.passing !== null;
+  }
+
+  /** @see SessionProcess.give */
+  give(descriptor: number): string {
+    const { passing } = this;
+    if (!passing) throw new RuntimeError('unreachable', 'The PTY host takes no connections');
+    const name = randomBytes(TOKEN_BYTES);
+    try {
+      passing.send(descriptorPath(this.options.layout.hostSocket()), descriptor, name);
+    } catch (error) {
+      throw new RuntimeError('unreachable', `The PTY host does not take a connection: ${String(error)}`);
+    }
+    return name.toString('hex');
+  }
+
+  /** @see SessionProcess.listen */
+  listen(onMessage: (message: unknown) => void, onLost: () => void): void {
+    this.onFront = onMessage;
+    this.onFrontLost = onLost;
   }
 
   /** Lets go; the host waits out its grace time. */
@@ -194,7 +233,11 @@ export class HostClient {
       }
       this.adopt(socket);
       const hello = await this.hello(socket);
-      if (hello === HOST_PROTOCOL) return socket;
+      const passing = descriptorPassing();
+      if (hello !== TAKEN && hello.version === HOST_PROTOCOL && (!hello.fronts || passing)) {
+        this.passing = hello.fronts ? passing : null;
+        return socket;
+      }
       if (hello === TAKEN) {
         if (Date.now() - begun > TAKEN_MS)
           throw new RuntimeError(
@@ -210,14 +253,13 @@ export class HostClient {
     throw new RuntimeError('unreachable', 'The PTY host does not answer');
   }
 
-  private async hello(socket: Socket): Promise<number | typeof TAKEN> {
+  private async hello(socket: Socket): Promise<Hello | typeof TAKEN> {
     try {
-      const answer = await this.send(
+      return (await this.send(
         socket,
         (id) => jsonFrame({ op: 'hello', version: HOST_PROTOCOL, id }),
         this.patienceFor('hello'),
-      );
-      return (answer as { readonly version: number }).version;
+      )) as Hello;
     } catch (error) {
       if (error instanceof RuntimeError && error.message === TAKEN) return TAKEN;
       throw error;
@@ -229,7 +271,15 @@ export class HostClient {
     const out = openSync(layout.hostLog, 'a', 0o600);
     const child = spawnSealed(
       process.execPath,
-      [NEW_SPACE, hostFile(), layout.dataDir, socketPath, String(bufferBytes), String(graceMs), process.cwd()],
+      [
+        NEW_SPACE,
+        this.options.program ?? hostFile(),
+        layout.dataDir,
+        socketPath,
+        String(bufferBytes),
+        String(graceMs),
+        process.cwd(),
+      ],
       {
         detached: true,
         cwd: '/',
@@ -263,6 +313,10 @@ export class HostClient {
   }
 
   private receive(message: HostMessage): void {
+    if (message.event === 'front') {
+      this.onFront(message.message);
+      return;
+    }
     if (message.event === 'exit' && message.handle !== undefined && message.exit) {
       const receiver = this.receivers.get(message.handle);
       this.receivers.delete(message.handle);
@@ -286,6 +340,7 @@ export class HostClient {
     const receivers = [...this.receivers.values()];
     this.receivers.clear();
     if (!this.closed) for (const receiver of receivers) receiver.exit(LOST);
+    this.onFrontLost();
   }
 }
 

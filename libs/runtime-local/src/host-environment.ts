@@ -1,4 +1,4 @@
-import { type Sighting, type TerminalExit } from '@devpocket/runtime';
+import { type Sighting, type TerminalExit, type TerminalSize } from '@devpocket/runtime';
 import { type ChildProcess } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { type Readable, type Writable } from 'node:stream';
@@ -8,7 +8,7 @@ import { SEARCH_PATH } from './search-path';
 import { type Capabilities } from './capabilities';
 import { giveFolder } from './folder';
 import { type Cgroups } from './cgroup';
-import { HostSession } from './host-session';
+import { type HostShell, type OpenedShell } from './host-shell';
 import { type HostSpec } from './host-protocol';
 import { type EnvironmentState, type Layout, readState, writeState } from './layout';
 import { LogWriter } from './log-file';
@@ -29,7 +29,6 @@ export interface HostContext {
   readonly layout: Layout;
   readonly capabilities: Capabilities;
   readonly cgroups: Cgroups | null;
-  readonly bufferBytes: number;
   /** Of the server, with its files and its `.env`: no environment sees them. */
   readonly serverFolders: readonly string[];
   readonly log: (message: string) => void;
@@ -51,7 +50,7 @@ interface Run {
 
 /** One environment of this machine: its sandbox and its terminals. Only the host has these. */
 export class HostEnvironment {
-  readonly sessions = new Map<string, HostSession>();
+  readonly sessions = new Map<string, HostShell>();
   private run: Run | null = null;
   private state: EnvironmentState;
   private readonly logs: LogWriter;
@@ -196,12 +195,13 @@ export class HostEnvironment {
     return run.ending;
   }
 
-  open(sessionId: string, cols: number, rows: number): HostSession | null {
+  /** @param make who takes its output; not asked for a session that is there already @returns null: the environment does not run */
+  open(sessionId: string, { cols, rows }: TerminalSize, make: (opened: OpenedShell) => HostShell): HostShell | null {
     const { run } = this;
     if (run?.phase !== 'running') return null;
     const before = this.sessions.get(sessionId);
     if (before) return before;
-    const { pty, pid } =
+    const opened =
       run.target > 0
         ? Pty.joined(joinArguments({ ...run, resources: run.spec.resources }), cols, rows)
         : Pty.plain(
@@ -211,9 +211,7 @@ export class HostEnvironment {
             this.context.layout.workspace(this.id),
             this.plainVariables(run.spec),
           );
-    const session = new HostSession(sessionId, this.id, pty, pid, { cols, rows }, this.context.bufferBytes, (code, sig) =>
-      this.explain(run, code, sig),
-    );
+    const session = make({ ...opened, explain: (code, sig) => this.explain(run, code, sig) });
     this.sessions.set(sessionId, session);
     return session;
   }

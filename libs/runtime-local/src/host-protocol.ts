@@ -2,7 +2,7 @@ import { PIECE_BYTES } from '@devpocket/kernel';
 import { type InputMark, type ResourceLimits, type TerminalExit } from '@devpocket/runtime';
 
 /** A host that speaks another version is ended with its shells rather than guessed at. */
-export const HOST_PROTOCOL = 5;
+export const HOST_PROTOCOL = 6;
 
 /** What a second server hears, whatever it asks. */
 export const TAKEN = 'taken';
@@ -43,6 +43,8 @@ export type HostRequest =
   | { readonly op: 'resize'; readonly sessionId: string; readonly cols: number; readonly rows: number }
   | { readonly op: 'kill'; readonly sessionId: string }
   | { readonly op: 'foreground'; readonly sessionId: string }
+  /** For what serves clients there. @see HostFront.answer */
+  | { readonly op: 'front'; readonly message: object }
   | { readonly op: 'shutdown' };
 
 export interface HostSpec {

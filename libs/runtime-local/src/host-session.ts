@@ -1,7 +1,7 @@
 import { Gather, RingBuffer } from '@devpocket/kernel';
 import { type InputMark, type TerminalExit } from '@devpocket/runtime';
-import { readFileSync } from 'node:fs';
 import { HOST_PIECE_BYTES, type HostRecord } from './host-protocol';
+import { type HostShell, type OpenedShell } from './host-shell';
 import { InputWriter } from './input-writer';
 import { FULL_READ_BYTES, type Pty } from './pty';
 
@@ -12,8 +12,8 @@ export interface Sink {
   exit(exit: TerminalExit): void;
 }
 
-/** One shell: its kept output, its input marks, its end. */
-export class HostSession {
+/** One shell whose session is the server's: its kept output, its input marks, its end. */
+export class HostSession implements HostShell {
   readonly createdAt = Date.now();
   private readonly kept: RingBuffer;
   /** What is sent at once: less than is kept, so that nothing is lost that comes meanwhile. */
@@ -27,26 +27,26 @@ export class HostSession {
   private allowed = Infinity;
   private flushing: 'soon' | 'later' | null = null;
   private exit: TerminalExit | null = null;
-  private endedAt: number | null = null;
-  /** Set before its processes are ended from outside. */
+  private end: number | null = null;
+  private readonly pty: Pty;
+  readonly pid: number;
   endReason: TerminalExit['reason'] | null = null;
 
   constructor(
     readonly sessionId: string,
-    readonly environmentId: string,
-    private readonly pty: Pty,
-    readonly pid: number,
+    { pty, pid, explain }: OpenedShell,
     private size: { cols: number; rows: number },
     bufferBytes: number,
-    private readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'],
   ) {
+    this.pty = pty;
+    this.pid = pid;
     this.kept = new RingBuffer(bufferBytes);
     this.pieceBytes = Math.min(HOST_PIECE_BYTES, Math.floor(bufferBytes / 2));
     this.gather = new Gather(this.pieceBytes);
     this.input = new InputWriter((bytes) => pty.write(bytes));
     pty.begin(
       (chunk) => this.output(chunk),
-      ({ code, signal }) => this.end({ code, signal, reason: this.endReason ?? this.explain(code, signal) }),
+      ({ code, signal }) => this.finish({ code, signal, reason: this.endReason ?? explain(code, signal) }),
     );
     pty.read(Infinity);
   }
@@ -55,8 +55,8 @@ export class HostSession {
     return this.exit === null;
   }
 
-  get endedBefore(): number | null {
-    return this.endedAt;
+  get endedAt(): number | null {
+    return this.end;
   }
 
   record(): HostRecord {
@@ -115,16 +115,6 @@ export class HostSession {
     this.input.write(bytes, mark, done);
   }
 
-  /** The pid of the shell itself, as this machine counts: the joined one is a child of what joined it. */
-  shellPid(): number {
-    try {
-      const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-      return Number(children[0] ?? this.pid);
-    } catch {
-      return this.pid;
-    }
-  }
-
   private flow(): void {
     this.pty.read(this.allowed - this.kept.end);
   }
@@ -166,10 +156,10 @@ export class HostSession {
     this.sink.output(parts);
   }
 
-  private end(exit: TerminalExit): void {
+  private finish(exit: TerminalExit): void {
     if (this.exit) return;
     this.exit = exit;
-    this.endedAt = Date.now();
+    this.end = Date.now();
     this.input.end();
     while (this.sink && this.sent < this.kept.end) this.send();
     this.sink?.exit(exit);

@@ -6,6 +6,11 @@ import { join } from 'node:path';
 /** Longest path of a Unix socket on Linux, without its ending zero (unix(7)). */
 const LONGEST_SOCKET_PATH = 103;
 
+/** Where a host that listens at `socketPath` takes descriptors. */
+export function descriptorPath(socketPath: string): string {
+  return socketPath.replace(/\.sock$/, '.fds');
+}
+
 /** Where everything of the local runtime is below DATA_DIR. */
 export class Layout {
   constructor(readonly dataDir: string) {}

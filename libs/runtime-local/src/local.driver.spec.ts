@@ -93,6 +93,7 @@ describe('the local runtime', () => {
       allowUnsandboxedUsers: true,
       terminalBufferBytes: 1_048_576,
       hostGraceSeconds: graceSeconds,
+      hostProgram: null,
       log,
     });
 

@@ -7,6 +7,7 @@ import {
   RuntimeDriver,
   RuntimeError,
   type RuntimeReport,
+  type SessionProcess,
   type Sighting,
   type TerminalChannel,
   type TerminalRecord,
@@ -32,6 +33,8 @@ export interface LocalRuntimeOptions {
   readonly terminalBufferBytes: number;
   /** How long shells wait for a server that went away. */
   readonly hostGraceSeconds: number;
+  /** The program that holds the shells, made with `runHost`; null: one that leaves their sessions to the server. */
+  readonly hostProgram: string | null;
   /** Why it is this driver, for the start-up line. */
   readonly chosen: string;
   readonly log: { info(message: string): void; warn(message: string): void; error(message: string): void };
@@ -63,6 +66,7 @@ export class LocalDriver extends RuntimeDriver {
       layout: this.layout,
       bufferBytes: options.terminalBufferBytes,
       graceMs: options.hostGraceSeconds * 1000,
+      program: options.hostProgram,
     });
   }
 
@@ -96,6 +100,16 @@ export class LocalDriver extends RuntimeDriver {
         () => undefined,
       );
     this.host.close();
+  }
+
+  override sessionProcess(): SessionProcess | null {
+    const { host } = this;
+    if (!host.fronts) return null;
+    return {
+      call: (message) => host.ask({ op: 'front', message }),
+      give: (descriptor) => host.give(descriptor),
+      listen: (onMessage, onLost) => host.listen(onMessage, onLost),
+    };
   }
 
   async check(): Promise<void> {

@@ -56,6 +56,22 @@ export interface TerminalChannel extends TerminalSize {
 }
 
 /**
+ * A process beside the server that holds its runtime's shells and can hold their sessions too: then nothing lies between a client's
+ * connection and the PTY. The server judges who may have which; what is to be done it says by messages, which mean nothing to the runtime.
+ */
+export interface SessionProcess {
+  /** Messages are begun in the order of the calls. @returns the answer, as JSON has it @throws RuntimeError `unreachable | refused` */
+  call(message: object): Promise<unknown>;
+  /**
+   * Gives it what a descriptor of this process is open on; this process closes its own.
+   * @returns the name by which messages speak of it @throws RuntimeError `unreachable`
+   */
+  give(descriptor: number): string;
+  /** Called once. @param onMessage hears what it says by itself @param onLost hears that it is gone, with all that was given to it */
+  listen(onMessage: (message: unknown) => void, onLost: () => void): void;
+}
+
+/**
  * A place where environments run. Every act is idempotent ("already so" is success), takes plain values, pins the
  * incarnation it was decided on, and fails with RuntimeError only.
  */
@@ -67,6 +83,11 @@ export abstract class RuntimeDriver {
   /** Does it run environments in clusters, so that each has to be placed in one? */
   get inClusters(): boolean {
     return this.kind === 'kubernetes';
+  }
+
+  /** Where sessions of its shells can live beside the shells; null: they are the server's. Known when the driver is open. */
+  sessionProcess(): SessionProcess | null {
+    return null;
   }
 
   /** Brings the driver up; called once before anything else. */

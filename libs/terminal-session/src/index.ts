@@ -7,3 +7,5 @@ export * from './session-store';
 export type { ScreenAt } from './session-screen';
 export { isPingId, parseObject } from './terminal.protocol';
 export type { TerminalSession } from './terminal-session';
+export * from './session-calls';
+export * from './session-server';

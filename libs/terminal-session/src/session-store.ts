@@ -8,7 +8,8 @@ import {
 } from '@devpocket/runtime';
 import { randomBytes } from 'node:crypto';
 import { SESSION_ID } from './query.protocol';
-import { type ScreenKeeper } from './screen.messages';
+import { type ScreenFormat, type ScreenKeeper } from './screen.messages';
+import { type ScreenAt } from './session-screen';
 import { TerminalSession } from './terminal-session';
 
 /** How long an ended session keeps its tail and exit. */
@@ -103,6 +104,15 @@ export class SessionStore {
 
   of(environmentId: string): readonly TerminalSession[] {
     return [...this.sessions.values()].filter((session) => session.environmentId === environmentId);
+  }
+
+  /** The screen as it stands, also of a shell that has ended. @throws DomainError `unavailable` */
+  async picture(session: TerminalSession, format: ScreenFormat): Promise<ScreenAt> {
+    try {
+      return await session.picture(format);
+    } catch (cause) {
+      throw new DomainError('unavailable', 'unavailable', 'The screen cannot be had now; try again', { cause, retryAfter: 1 });
+    }
   }
 
   /** Ends the shell, or forgets one that has ended. */

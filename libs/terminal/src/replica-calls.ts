@@ -2,8 +2,6 @@ import { type ScreenFormat } from '@devpocket/terminal-session';
 import { type Principal } from '@devpocket/access';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { type EdgeSocket } from '@devpocket/http';
-import { DomainError, type ErrorKind } from '@devpocket/kernel';
-import { type SessionView } from '@devpocket/terminal-session';
 
 /** What replicas say to each other. Both paths name a version: one that speaks another is not there for this one. */
 export const SOCKET_PATH = '/v1/socket';
@@ -48,36 +46,6 @@ export function readHandshake(text: string): Handshake {
   const scopes = new Set(principal.scopes) as unknown as Principal['scopes'];
   const expiresAt = toDate(principal.expiresAt);
   return { principal: { ...principal, scopes, expiresAt }, byTicket, environmentId, query: new URLSearchParams(query) };
-}
-
-type WrittenView = Omit<SessionView, 'createdAt' | 'lastOutputAt'> & {
-  readonly createdAt: string;
-  readonly lastOutputAt: string | null;
-};
-
-export function readSessions(value: unknown): readonly SessionView[] {
-  return (value as readonly WrittenView[]).map(({ createdAt, lastOutputAt, ...rest }) => ({
-    ...rest,
-    createdAt: new Date(createdAt),
-    lastOutputAt: toDate(lastOutputAt),
-  }));
-}
-
-interface WrittenError {
-  readonly kind: ErrorKind;
-  readonly code: string;
-  readonly message: string;
-  readonly retryAfter: number | null;
-  readonly extra: Readonly<Record<string, unknown>>;
-}
-
-export function writeError({ kind, code, message, retryAfter, extra }: DomainError): string {
-  return JSON.stringify({ kind, code, message, retryAfter, extra } satisfies WrittenError);
-}
-
-export function readError(text: string): DomainError {
-  const { kind, code, message, retryAfter, extra } = JSON.parse(text) as WrittenError;
-  return new DomainError(kind, code, message, { extra, ...(retryAfter === null ? {} : { retryAfter }) });
 }
 
 function toDate(text: string | null): Date | null {

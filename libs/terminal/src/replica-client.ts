@@ -1,3 +1,4 @@
+import { readError } from '@devpocket/terminal-session';
 import { type Home } from '@devpocket/shared-state';
 import { Injectable } from '@nestjs/common';
 import { WebSocket } from 'ws';
@@ -6,7 +7,6 @@ import {
   CONTENT_HEADER,
   type Handshake,
   MISDIRECTED,
-  readError,
   SEAL_HEADER,
   SOCKET_PATH,
   type TerminalCall,

@@ -1,3 +1,4 @@
+import { writeError } from '@devpocket/terminal-session';
 import { HttpSettings, SharedStateSettings } from '@devpocket/config';
 import { toDomainError } from '@devpocket/http';
 import { CLOSE, closeWithError, comeBack, SUBPROTOCOL } from '@devpocket/websocket';
@@ -16,7 +17,6 @@ import {
   SEAL_HEADER,
   SOCKET_PATH,
   type TerminalCall,
-  writeError,
 } from './replica-calls';
 import { ReplicaSeal } from './replica-seal';
 import { TerminalGateway } from './terminal.gateway';

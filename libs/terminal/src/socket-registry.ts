@@ -2,15 +2,13 @@ import { Authenticator, checkScope, concerns, type Principal, type Revocation } 
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder } from '@devpocket/environments';
 import { type EdgeSocket, HealthRegistry } from '@devpocket/http';
-import { CLOSE, closeWithError } from '@devpocket/websocket';
+import { CLOSE, closeWithError, SocketPulse } from '@devpocket/websocket';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { HeadCounts } from '@devpocket/shared-state';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Duplex } from 'node:stream';
 import { type WebSocket } from 'ws';
 
-const PING_MS = 25_000;
-const SILENT_MS = 60_000;
 const LOOK_MS = 1_000;
 /** How long a credential's end may go unheard: the command line and other processes tell nobody here. */
 const CONFIRM_MS = 5_000;
@@ -25,10 +23,7 @@ interface Open {
   readonly byTicket: boolean;
   /** Null: it does not expire. */
   expiresAt: Date | null;
-  heardAt: number;
-  pingedAt: number;
-  /** When output was last seen to wait for it. */
-  backedUpAt: number;
+  readonly pulse: SocketPulse;
   /** When its credential was last looked up. */
   confirmedAt: number;
   /** Counts among its user's sockets. */
@@ -77,18 +72,12 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       environmentId,
       byTicket,
       expiresAt: byTicket ? null : principal.expiresAt,
-      heardAt: now,
-      pingedAt: now,
-      backedUpAt: now,
+      pulse: new SocketPulse(socket, () => this.clock.millis()),
       confirmedAt: now,
       admitted: false,
     };
     this.open.add(entry);
     void this.confirm([entry]);
-    const heard = (): void => {
-      entry.heardAt = this.clock.millis();
-    };
-    socket.on('message', heard).on('pong', heard).on('ping', heard);
     socket.on('close', () => {
       this.open.delete(entry);
       this.count(environmentId);
@@ -118,6 +107,11 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     if (socket.readyState !== socket.OPEN) return false;
     this.count(environmentId);
     return true;
+  }
+
+  /** Has its user as many as may be? Then one more is only let in if one of them is closing. */
+  isFull({ principal }: Open): boolean {
+    return this.ownOf(principal.userId) >= this.settings.maxConnectionsPerUser;
   }
 
   /** Those of a user that are open here. */
@@ -196,18 +190,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
         continue;
       }
       if (now - entry.confirmedAt >= CONFIRM_MS) due.push(entry);
-      // One whose input waits for a shell is not silent: it is not listened to.
-      if (socket.isPaused && socket.bufferedAmount === 0) entry.heardAt = now;
-      const backedUp = socket.bufferedAmount > 0;
-      if (backedUp) entry.backedUpAt = now;
-      // Its pings come behind what it has to read.
-      const stalled = backedUp && now - entry.heardAt >= this.settings.stallSeconds * 1000;
-      const silent = now - Math.max(entry.heardAt, entry.backedUpAt) >= SILENT_MS;
-      if (stalled || silent) socket.terminate();
-      else if (now - entry.pingedAt >= PING_MS && socket.readyState === socket.OPEN) {
-        entry.pingedAt = now;
-        socket.ping();
-      }
+      entry.pulse.look(now, this.settings.stallSeconds * 1000);
     }
     this.confirmEach(due);
     return Promise.resolve();

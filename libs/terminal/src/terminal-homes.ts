@@ -1,3 +1,4 @@
+import { readSessions } from '@devpocket/terminal-session';
 import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
@@ -5,7 +6,7 @@ import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { Homes } from '@devpocket/shared-state';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Elsewhere, ReplicaClient, ReplicaGone } from './replica-client';
-import { readSessions } from './replica-calls';
+
 import { type SessionView } from '@devpocket/terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
 

@@ -1,9 +1,15 @@
 import { type TerminalSession } from '@devpocket/terminal-session';
-import { type ActivityRecorder, type EnvironmentEvents, type LocatedEnvironment } from '@devpocket/environments';
-import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
+import {
+  type ActivityRecorder,
+  type EnvironmentEvents,
+  type EnvironmentsService,
+  type LocatedEnvironment,
+} from '@devpocket/environments';
+import { HealthRegistry } from '@devpocket/http';
 import { type Place, RuntimeRegistry, type TerminalChannel, type TerminalRequest } from '@devpocket/runtime';
 import { ManualClock } from '@testing/kernel';
 import { FakeDriver } from '@testing/runtime';
+import { HostedSessions } from './hosted-sessions';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 const PLACE: Place = { environmentId: 'e', userId: 'u', clusterId: null };
@@ -58,15 +64,12 @@ describe('the shells of an environment', () => {
       readOnlyRoot: false,
       soleUser: false,
     });
-    service = new TerminalSessionsService(
-      new RuntimeRegistry([driver]),
-      { bufferBytes: 65_536, maxSessionsPerEnvironment: 3, maxConnectionsPerUser: 5, stallSeconds: 600 },
-      { touch: () => undefined } as unknown as ActivityRecorder,
-      { subscribe: () => () => undefined } as unknown as EnvironmentEvents,
-      clock,
-      new MetricsRegistry(),
-      new HealthRegistry(),
-    );
+    const runtimes = new RuntimeRegistry([driver]);
+    const settings = { bufferBytes: 65_536, maxSessionsPerEnvironment: 3, maxConnectionsPerUser: 5, stallSeconds: 600 };
+    const activity = { touch: () => undefined } as unknown as ActivityRecorder;
+    const events = { subscribe: () => () => undefined } as unknown as EnvironmentEvents;
+    const hosted = new HostedSessions(runtimes, {} as EnvironmentsService, settings, activity);
+    service = new TerminalSessionsService(runtimes, settings, activity, events, hosted, clock, new HealthRegistry());
   });
   afterEach(() => service.leaveAll());
 

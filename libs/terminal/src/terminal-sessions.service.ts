@@ -1,9 +1,10 @@
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder, EnvironmentEvents, type LocatedEnvironment } from '@devpocket/environments';
-import { HealthRegistry, MetricsRegistry } from '@devpocket/http';
-import { Clock, DomainError, Loop } from '@devpocket/kernel';
-import { RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
+import { HealthRegistry } from '@devpocket/http';
+import { Clock, Loop } from '@devpocket/kernel';
+import { RuntimeRegistry } from '@devpocket/runtime';
 import {
+  readSessions,
   type ScreenAt,
   type ScreenFormat,
   ScreenThread,
@@ -14,7 +15,8 @@ import {
   type TerminalSession,
 } from '@devpocket/terminal-session';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Counter, Gauge } from 'prom-client';
+import { HostedSessions } from './hosted-sessions';
+import { asking, notRunning } from './runtime-trouble';
 
 /** The shells whose sessions this server holds. */
 @Injectable()
@@ -31,45 +33,39 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     settings: TerminalSettings,
     activity: ActivityRecorder,
     private readonly events: EnvironmentEvents,
+    private readonly hosted: HostedSessions,
     clock: Clock,
-    metrics: MetricsRegistry,
     health: HealthRegistry,
   ) {
     this.screens = new ScreenThread(clock);
-    const store = new SessionStore(settings, clock, this.screens, {
+    this.store = new SessionStore(settings, clock, this.screens, {
       output: (bytes) => void (this.printed += bytes),
       active: (environmentId) => activity.touch(environmentId),
     });
-    this.store = store;
-    new Gauge({
-      name: 'devpocket_terminal_sessions',
-      help: 'Shells that are open',
-      registers: [metrics],
-      collect(): void {
-        this.set(store.alive);
-      },
-    });
-    const taken = (): number => {
-      const { printed } = this;
-      this.printed = 0;
-      return printed;
-    };
-    new Counter({
-      name: 'devpocket_terminal_output_bytes_total',
-      help: 'Bytes that shells have printed',
-      registers: [metrics],
-      collect(): void {
-        this.inc(taken());
-      },
-    });
-    this.loop = new Loop(clock, { name: 'terminals', intervalMs: SWEEP_MS, turn: () => store.sweep() });
+    this.loop = new Loop(clock, { name: 'terminals', intervalMs: SWEEP_MS, turn: () => this.store.sweep() });
     health.addLoop(this.loop);
+  }
+
+  /** Shells that are open. */
+  get alive(): number {
+    return this.store.alive;
+  }
+
+  /** Bytes printed since this was asked last. */
+  takePrinted(): number {
+    const { printed } = this;
+    this.printed = 0;
+    return printed;
   }
 
   onApplicationBootstrap(): void {
     this.loop.start();
     this.unsubscribe = this.events.subscribe((event) => {
-      if (event.type === 'environment.deleted') this.store.forgetAll(event.environmentId);
+      const { environmentId } = event;
+      if (event.type === 'environment.deleted') {
+        this.store.forgetAll(environmentId);
+        this.hosted.tell({ call: 'forget', environmentId });
+      }
       if (event.type !== 'environment.status') return;
       const { status, reason, message, statusVersion, desired } = event;
       const told = {
@@ -80,7 +76,10 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
         status_message: message,
         status_version: statusVersion,
       };
-      this.store.told(event.environmentId, told, status === 'running', desired === 'deleted');
+      const runs = status === 'running';
+      const deleted = desired === 'deleted';
+      this.store.told(environmentId, told, runs, deleted);
+      this.hosted.tell({ call: 'told', environmentId, message: told, runs, deleted });
     });
   }
 
@@ -107,23 +106,29 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     return this.ask(environment, (source) => this.store.find(source, sessionId));
   }
 
-  list(environment: LocatedEnvironment): Promise<readonly SessionView[]> {
-    return this.ask(environment, (source) => this.store.list(source));
+  async list(environment: LocatedEnvironment): Promise<readonly SessionView[]> {
+    if (!this.hosted.has(environment)) return this.ask(environment, (source) => this.store.list(source));
+    const { id: environmentId } = environment;
+    return readSessions(await asking(() => this.hosted.call(environment, { call: 'list', environmentId })));
   }
 
   /** The screen as it stands, also of a shell that has ended. @throws DomainError `not_found | unavailable` */
   async screen(environment: LocatedEnvironment, sessionId: string, format: ScreenFormat): Promise<ScreenAt> {
+    const { id: environmentId } = environment;
+    if (this.hosted.has(environment))
+      return (await asking(() =>
+        this.hosted.call(environment, { call: 'screen', environmentId, sessionId, format }),
+      )) as ScreenAt;
     const session = await this.find(environment, sessionId);
-    try {
-      return await session.picture(format);
-    } catch (cause) {
-      throw new DomainError('unavailable', 'unavailable', 'The screen cannot be had now; try again', { cause, retryAfter: 1 });
-    }
+    return this.store.picture(session, format);
   }
 
   /** Ends the shell, or forgets one that has ended. @throws DomainError `not_found` */
   async remove(environment: LocatedEnvironment, sessionId: string): Promise<void> {
-    await this.store.close(await this.find(environment, sessionId));
+    const { id: environmentId } = environment;
+    if (this.hosted.has(environment))
+      await asking(() => this.hosted.call(environment, { call: 'remove', environmentId, sessionId }));
+    else await this.store.close(await this.find(environment, sessionId));
   }
 
   /** Is there a shell of it here, or one that ended a moment ago? */
@@ -136,8 +141,8 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
     this.store.handOver(environmentId);
   }
 
-  private async ask<T>(environment: LocatedEnvironment, work: (source: ShellSource) => Promise<T>): Promise<T> {
-    try {
+  private ask<T>(environment: LocatedEnvironment, work: (source: ShellSource) => Promise<T>): Promise<T> {
+    return asking(() => {
       const driver = this.runtimes.get(environment.runtimeKind);
       const { id, place } = environment;
       const kept = driver.durableTerminals
@@ -146,20 +151,7 @@ export class TerminalSessionsService implements OnApplicationBootstrap, OnModule
             adopt: (sessionId: string) => driver.adoptTerminal(place, sessionId),
           }
         : null;
-      return await work({ environmentId: id, open: (request) => driver.openTerminal(place, request), kept });
-    } catch (error) {
-      if (error instanceof RuntimeError && error.kind === 'gone') throw notRunning({ ...environment, status: 'stopping' });
-      throw unavailable(error);
-    }
+      return work({ environmentId: id, open: (request) => driver.openTerminal(place, request), kept });
+    });
   }
-}
-
-function notRunning({ status }: LocatedEnvironment): DomainError {
-  return new DomainError('invalid_state', 'environment_not_running', `The environment is ${status}`, { extra: { status } });
-}
-
-function unavailable(error: unknown): unknown {
-  if (!(error instanceof RuntimeError)) return error;
-  const why = error.kind === 'refused' ? `The runtime refuses: ${error.message}` : 'The runtime does not answer; try again';
-  return new DomainError('unavailable', 'unavailable', why, { cause: error });
 }

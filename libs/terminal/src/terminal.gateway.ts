@@ -1,13 +1,16 @@
-import { attachClient, readQuery, type TerminalQuery, type TerminalSession } from '@devpocket/terminal-session';
+import { attachClient, readQuery, type Resumed, type TerminalQuery, type TerminalSession } from '@devpocket/terminal-session';
 import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
 import { type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
-import { CLOSE, CLOSE_CODE, closeWithError } from '@devpocket/websocket';
+import { CLOSE, closeWithError, refuse } from '@devpocket/websocket';
 import { Clock } from '@devpocket/kernel';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { Counter } from 'prom-client';
 import { type WebSocket } from 'ws';
+import { HandedSocket } from './handed-socket';
+import { HostedSessions } from './hosted-sessions';
 import { type Elsewhere, ReplicaClient } from './replica-client';
+import { asking, notRunning } from './runtime-trouble';
 import { relay } from './socket-relay';
 import { SocketRegistry } from './socket-registry';
 import { TerminalHomes } from './terminal-homes';
@@ -24,6 +27,7 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   constructor(
     private readonly environments: EnvironmentsService,
     private readonly sessions: TerminalSessionsService,
+    private readonly hosted: HostedSessions,
     private readonly registry: SocketRegistry,
     private readonly homes: TerminalHomes,
     private readonly replicas: ReplicaClient,
@@ -39,32 +43,38 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   }
 
   handleConnection(edge: EdgeSocket): void {
-    this.begin(edge, (entry, environment, query) =>
-      this.homes.at(
+    const { socket, principal, environmentId } = edge;
+    if (socket instanceof HandedSocket) {
+      this.begin(edge, (entry, query) => this.enterBeside(entry, socket, query));
+      return;
+    }
+    this.begin(edge, async (entry, query) => {
+      const environment = await this.environments.locate(principal, environmentId);
+      await this.homes.at(
         environment.id,
         () => this.enterHere(entry, environment, query),
         (home) => this.enterElsewhere(edge, entry, home),
-      ),
-    );
+      );
+    });
   }
 
   /** A client of another replica, whose edge has judged it; its shell lives here. */
   handleRelayed(edge: EdgeSocket): void {
-    this.begin(edge, (entry, environment, query) => this.enterHere(entry, environment, query));
+    const { principal, environmentId } = edge;
+    this.begin(edge, async (entry, query) =>
+      this.enterHere(entry, await this.environments.locate(principal, environmentId), query),
+    );
   }
 
-  private begin(
-    edge: EdgeSocket,
-    enter: (entry: Entry, environment: LocatedEnvironment, query: TerminalQuery) => Promise<void>,
-  ): void {
-    const { socket, principal, environmentId } = edge;
+  private begin(edge: EdgeSocket, enter: (entry: Entry, query: TerminalQuery) => Promise<void>): void {
+    const { socket } = edge;
     // Frames that come before the session is there wait at the client.
     socket.pause();
     const entry = this.registry.add(edge);
     const connect = async (): Promise<void> => {
       const query = readQuery(edge.query);
       if ('code' in query) return closeWithError(socket, CLOSE.notFound, query.code, query.message);
-      await enter(entry, await this.environments.locate(principal, environmentId), query);
+      await enter(entry, query);
     };
     connect().catch((error: unknown) => this.refuse(socket, error));
   }
@@ -76,6 +86,23 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     const renew = (token: string): Promise<boolean> => this.registry.renew(entry, token);
     const failed = (error: unknown): void => this.refuse(socket, error);
     const result = attachClient({ socket, stream, session, query, environment, clock: this.clock, renew, failed });
+    if (result !== null) this.resumes.inc({ result });
+  }
+
+  /** Its session lives beside its shell, and so does its connection by now. */
+  private async enterBeside(entry: Entry, socket: HandedSocket, query: TerminalQuery): Promise<void> {
+    const { environment } = socket;
+    const { id: environmentId, name, template, status } = environment;
+    const { sessionId, clientId } = query;
+    if (sessionId === null && status !== 'running') throw notRunning(environment);
+    const replaces =
+      sessionId !== null &&
+      (await asking(() => this.hosted.call(environment, { call: 'holds', environmentId, sessionId, clientId })));
+    if (this.registry.isFull(entry)) await asking(() => this.hosted.noteClosing(environment));
+    if (!(await this.registry.admit(entry, replaces === true))) return;
+    this.hosted.renewedBy(socket, (token) => this.registry.renew(entry, token));
+    const welcomed = { id: environmentId, name, template, status };
+    const result = (await asking(() => socket.ask({ call: 'enter', environment: welcomed, query }))) as Resumed;
     if (result !== null) this.resumes.inc({ result });
   }
 
@@ -112,7 +139,6 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
   private refuse(socket: WebSocket, thrown: unknown): void {
     const error = toDomainError(thrown, false);
     if (error.kind === 'internal') this.logger.error({ err: error.cause ?? error }, 'A terminal failed');
-    const wait = error.retryAfter === null ? {} : { retry_after_ms: error.retryAfter * 1000 };
-    closeWithError(socket, CLOSE_CODE[error.kind], error.code, error.message, { ...error.extra, ...wait });
+    refuse(socket, error);
   }
 }

@@ -1,1 +1,3 @@
+export * from './deflate';
 export * from './messages';
+export * from './socket-pulse';

@@ -1,4 +1,4 @@
-import { type ErrorKind } from '@devpocket/kernel';
+import { type DomainError, type ErrorKind } from '@devpocket/kernel';
 import { type WebSocket } from 'ws';
 
 /** Close codes of the contract, §6. */
@@ -76,6 +76,17 @@ export function closeWithError(
   if (socket.readyState !== socket.OPEN) return;
   sendMessage(socket, { type: 'error', code, message, ...extra });
   socket.close(closeCode, code);
+  endListening(socket);
+}
+
+/** Tells a client what went wrong, and closes. */
+export function refuse(socket: WebSocket, { kind, code, message, extra, retryAfter }: DomainError): void {
+  const wait = retryAfter === null ? {} : { retry_after_ms: retryAfter * 1000 };
+  closeWithError(socket, CLOSE_CODE[kind], code, message, { ...extra, ...wait });
+}
+
+/** For a socket that was closed from here: what its client still says is not heard for long. */
+export function endListening(socket: WebSocket): void {
   // Its own close has to be heard; but a client that goes on sending instead, or never closes, is not listened to for long.
   let patience = MOST_AFTER_CLOSE_BYTES;
   socket.on('message', (data: Buffer) => {

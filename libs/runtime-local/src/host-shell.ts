@@ -1,0 +1,72 @@
+import { type TerminalExit } from '@devpocket/runtime';
+import { readFileSync } from 'node:fs';
+import { type Pty } from './pty';
+
+/** A program on a PTY, begun a moment ago. */
+export interface OpenedShell {
+  readonly pty: Pty;
+  /** Of what was started: the shell itself, or what joined it to its sandbox. */
+  readonly pid: number;
+  /** Why it ended, from how. */
+  readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'];
+}
+
+/** What an environment knows of each of its shells, whoever takes its output. */
+export interface HostShell {
+  readonly sessionId: string;
+  readonly pid: number;
+  readonly alive: boolean;
+  /** When it ended, in milliseconds since the epoch; null: it runs. */
+  readonly endedAt: number | null;
+  /** Set before its processes are ended from outside. */
+  endReason: TerminalExit['reason'] | null;
+}
+
+const MERCY_MS = 1_000;
+
+/** The pid of the shell itself, as this machine counts: the joined one is a child of what joined it. */
+export function shellPid({ pid }: HostShell): number {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+    return Number(children[0] ?? pid);
+  } catch {
+    return pid;
+  }
+}
+
+/** As a terminal that is closed does; what does not mind is killed a little later. */
+export function hangUp(shell: HostShell): void {
+  if (!shell.alive) return;
+  shell.endReason ??= 'killed';
+  const pid = shellPid(shell);
+  for (const name of ['SIGHUP', 'SIGCONT'] as const) kill(pid, name);
+  setTimeout(() => {
+    if (shell.alive) kill(shellPid(shell), 'SIGKILL');
+  }, MERCY_MS).unref();
+}
+
+/** Is something else than the shell in its foreground? Null: it cannot be told. */
+export function foregroundBusy(shell: HostShell): boolean | null {
+  if (!shell.alive) return false;
+  try {
+    // proc(5): field 5 of stat is the process group, field 8 the terminal's foreground process group.
+    const fields = readFileSync(`/proc/${shellPid(shell)}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return fields[2] !== fields[5];
+  } catch {
+    return null;
+  }
+}
+
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+}
