@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..');
 /** What tries a library out goes with it. */
 const TRIAL = /spec\.ts$|\/testing\/|^scripts\//;
 const CASES = [
-  ['libs/runtime-local', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/local-machine.ts'],
+  ['libs/runtime-local', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/local-machine.ts', 'apps/pty-host/src/main.ts'],
   ['libs/runtime-docker', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/container-engine.ts'],
   ['libs/runtime-kubernetes', 'apps/api/src/runtime-drivers.ts', 'apps/cli/src/cluster-inspector.ts'],
   ['libs/terminal', 'apps/api/src/app.module.ts'],
