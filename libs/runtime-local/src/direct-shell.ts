@@ -8,7 +8,7 @@ export class DirectShell implements TerminalChannel, HostShell {
   readonly createdAt = new Date();
   readonly start = 0;
   readonly kept = 0;
-  readonly pid: number;
+  readonly pid: () => number;
   readonly ended: Promise<TerminalExit>;
   endReason: TerminalExit['reason'] | null = null;
   private readonly pty: Pty;

@@ -1,6 +1,6 @@
 import { type Sighting, type TerminalExit, type TerminalSize } from '@devpocket/runtime';
 import { type ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { type Readable, type Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pty } from './pty';
@@ -15,7 +15,17 @@ import { LogWriter } from './log-file';
 import { childrenOf, markedPids, namespacePids, networkUsage, signal, usageOf } from './processes';
 import { spawnSealed } from './spawn-sealed';
 import { StorageWatch } from './storage-watch';
-import { BASE_VARIABLES, FD, hiddenFolders, joinArguments, sandboxCommand, setUpTexts } from './sandbox';
+import {
+  BASE_VARIABLES,
+  FD,
+  hiddenFolders,
+  joinArguments,
+  type Joining,
+  keeperArguments,
+  sandboxCommand,
+  setUpTexts,
+} from './sandbox';
+import { ShellKeepers } from './shell-keepers';
 import { networkArguments } from './sandbox-network';
 
 /** Host uids of environments begin here: above people, services and the first ranges of user namespaces (subuid(5)). */
@@ -42,6 +52,8 @@ interface Run {
   /** The sandbox's first process, as this machine counts; 0 until it is known. */
   target: number;
   phase: 'starting' | 'running' | 'stopping';
+  /** Null: there is no sandbox, or nothing in it that could start shells. */
+  keepers: ShellKeepers | null;
   startupFailed: string | null;
   network: ChildProcess | null;
   oomKillsBefore: number;
@@ -128,6 +140,7 @@ export class HostEnvironment {
       groups,
       uid,
       target: 0,
+      keepers: null,
       startupFailed: this.state.startupFailed,
       network: null,
       ending: null,
@@ -203,7 +216,7 @@ export class HostEnvironment {
     if (before) return before;
     const opened =
       run.target > 0
-        ? Pty.joined(joinArguments({ ...run, resources: run.spec.resources }), cols, rows)
+        ? (run.keepers?.open(cols, rows) ?? Pty.joined(joinArguments(joining(run)), cols, rows))
         : Pty.plain(
             [BASE_VARIABLES.SHELL ?? '/bin/sh', '-i'],
             cols,
@@ -314,6 +327,9 @@ export class HostEnvironment {
     }
     if (line === 'ready' && run.phase === 'starting') {
       run.phase = 'running';
+      if (run.target > 0 && existsSync('/bin/bash'))
+        run.keepers = new ShellKeepers((terminals) => keeperArguments(joining(run), terminals));
+      run.keepers?.prepare();
       this.say('info', 'Running');
     }
   }
@@ -375,12 +391,13 @@ export class HostEnvironment {
       const pids = this.pids();
       for (const pid of pids) signal(pid, 'SIGKILL');
       const shells = [...this.sessions.values()].filter(({ alive }) => alive);
-      for (const { pid } of shells) signal(pid, 'SIGKILL');
+      for (const shell of shells) signal(shell.pid(), 'SIGKILL');
       if (pids.length === 0 && (shells.length === 0 || Date.now() > deadline)) break;
       if (Date.now() > deadline + 10_000) break;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     run.network?.stdio[3]?.destroy(); // its leash
+    run.keepers?.end();
     if (this.run !== run) return;
     this.run = null;
     this.storage?.stop();
@@ -438,6 +455,8 @@ export class HostEnvironment {
     this.logs.append('system', level, this.run?.spec.incarnation ?? this.state.incarnation, message);
   }
 }
+
+const joining = (run: Run): Joining => ({ ...run, resources: run.spec.resources });
 
 function freeUid(layout: Layout): number {
   const taken = new Set(readdirSync(layout.environments).map((id) => readState(layout, id)?.uid));

@@ -29,7 +29,7 @@ export class HostSession implements HostShell {
   private exit: TerminalExit | null = null;
   private end: number | null = null;
   private readonly pty: Pty;
-  readonly pid: number;
+  readonly pid: () => number;
   endReason: TerminalExit['reason'] | null = null;
 
   constructor(

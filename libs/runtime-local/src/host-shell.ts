@@ -1,12 +1,9 @@
 import { type TerminalExit } from '@devpocket/runtime';
 import { readFileSync } from 'node:fs';
-import { type Pty } from './pty';
+import { type OpenedPty } from './pty';
 
 /** A program on a PTY, begun a moment ago. */
-export interface OpenedShell {
-  readonly pty: Pty;
-  /** Of what was started: the shell itself, or what joined it to its sandbox. */
-  readonly pid: number;
+export interface OpenedShell extends OpenedPty {
   /** Why it ended, from how. */
   readonly explain: (code: number | null, signal: string | null) => TerminalExit['reason'];
 }
@@ -14,7 +11,8 @@ export interface OpenedShell {
 /** What an environment knows of each of its shells, whoever takes its output. */
 export interface HostShell {
   readonly sessionId: string;
-  readonly pid: number;
+  /** @see OpenedPty.pid */
+  readonly pid: () => number;
   readonly alive: boolean;
   /** When it ended, in milliseconds since the epoch; null: it runs. */
   readonly endedAt: number | null;
@@ -23,9 +21,13 @@ export interface HostShell {
 }
 
 const MERCY_MS = 1_000;
+/** One that is about to begin is waited for. */
+const BEGUN_MS = 20;
 
-/** The pid of the shell itself, as this machine counts: the joined one is a child of what joined it. */
-export function shellPid({ pid }: HostShell): number {
+/** The pid of the shell itself, as this machine counts: in a sandbox it is a child of what waits for it. 0: not known yet. */
+export function shellPid(shell: HostShell): number {
+  const pid = shell.pid();
+  if (pid === 0) return 0;
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
     return Number(children[0] ?? pid);
@@ -39,6 +41,10 @@ export function hangUp(shell: HostShell): void {
   if (!shell.alive) return;
   shell.endReason ??= 'killed';
   const pid = shellPid(shell);
+  if (pid === 0) {
+    setTimeout(() => hangUp(shell), BEGUN_MS).unref();
+    return;
+  }
   for (const name of ['SIGHUP', 'SIGCONT'] as const) kill(pid, name);
   setTimeout(() => {
     if (shell.alive) kill(shellPid(shell), 'SIGKILL');
@@ -48,6 +54,7 @@ export function hangUp(shell: HostShell): void {
 /** Is something else than the shell in its foreground? Null: it cannot be told. */
 export function foregroundBusy(shell: HostShell): boolean | null {
   if (!shell.alive) return false;
+  if (shell.pid() === 0) return null;
   try {
     // proc(5): field 5 of stat is the process group, field 8 the terminal's foreground process group.
     const fields = readFileSync(`/proc/${shellPid(shell)}/stat`, 'utf8')
@@ -60,6 +67,7 @@ export function foregroundBusy(shell: HostShell): boolean | null {
 }
 
 function kill(pid: number, name: NodeJS.Signals): void {
+  if (pid <= 0) return;
   try {
     process.kill(-pid, name);
   } catch {

@@ -370,6 +370,75 @@ describe('the local runtime', () => {
   });
 
   const inSandbox = sandboxed ? describe : describe.skip;
+  inSandbox('has a program in each sandbox that starts its shells, which', () => {
+    beforeEach(() => start(specOf(ONE, 1)));
+
+    /** A shell that was started so, and not by joining the sandbox. */
+    const fast = (): Promise<Shell> =>
+      until(async () => {
+        const opened = await shell();
+        return (await opened.run('tr "\\0" " " < /proc/$PPID/cmdline')).includes('/run/devpocket/terminals') ? opened : null;
+      });
+
+    it.each([
+      ['exit 0', { code: 0, signal: null, reason: 'exited' }],
+      ['exit 7', { code: 7, signal: null, reason: 'exited' }],
+      ['exit 137', { code: 137, signal: null, reason: 'exited' }],
+      ['exit 130', { code: 130, signal: null, reason: 'exited' }],
+      ['kill -KILL $$', { code: null, signal: 'SIGKILL', reason: 'killed' }],
+      ['kill -SEGV $$', { code: null, signal: 'SIGSEGV', reason: 'killed' }],
+      ['kill -HUP $$', { code: null, signal: 'SIGHUP', reason: 'killed' }],
+    ] as const)('tells how one ended: %s', async (command, exit) => {
+      const one = await fast();
+      await one.channel.write(Buffer.from(`${command}\n`));
+      expect(await one.channel.ended).toEqual(exit);
+    });
+
+    it('leaves it what a joined one has: its session, its signals, its size, and no descriptor of another', async () => {
+      const one = await fast();
+      expect(await one.run('readlink /proc/$$/fd/* | grep -v -e ^/dev/null -e ^/dev/pts/ | wc -l')).toBe('0\n');
+      expect(await one.run('stty size; pwd; echo $TERM; grep -E "SigIgn|NoNewPrivs|CapEff" /proc/self/status; ulimit -n')).toBe(
+        '24 80\n/workspace\nxterm-256color\nSigIgn:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n4096\n',
+      );
+      await one.channel.resize({ cols: 100, rows: 30 });
+      expect(await one.run('stty size')).toBe('30 100\n');
+      expect(await one.channel.foregroundBusy()).toBe(false);
+      const from = one.output.length;
+      await one.channel.write(Buffer.from('sleep 600 &\nsleep 600; echo went on\n'));
+      await until(async () => ((await one.channel.foregroundBusy()) === true ? true : null));
+      await one.channel.write(Buffer.from('\u0003'));
+      expect(await one.run('kill -INT %1; wait %1; echo waited $?')).toContain('waited 130');
+      expect(one.output.slice(from)).not.toContain('went on\r\n');
+    });
+
+    it('is not needed: one that was killed is followed by another, and what it started goes on', async () => {
+      const one = await fast();
+      await one.run('keeper=$(ps -o ppid= -p $PPID); kill -STOP $keeper');
+      sessions += 1;
+      const request = { sessionId: `s${sessions}`, cols: 80, rows: 24 };
+      // It is asked, and does not begin.
+      expect(await new Shell(await driver.openTerminal(placeOf(ONE), request)).channel.ended).toMatchObject({ code: 1 });
+      expect(await (await shell()).run('echo joined')).toBe('joined\n');
+      await one.run('kill -KILL $keeper');
+      expect(await (await fast()).run('echo another')).toBe('another\n');
+      expect(await one.run('echo on')).toBe('on\n');
+      await one.channel.write(Buffer.from('exit 3\n'));
+      expect(await one.channel.ended).toMatchObject({ code: 3 });
+    });
+
+    it('ends with its shell if whoever waits for it is killed', async () => {
+      const one = await fast();
+      await one.channel.write(Buffer.from('kill -KILL $PPID\n'));
+      expect(await one.channel.ended).toEqual({ code: null, signal: 'SIGKILL', reason: 'killed' });
+    });
+
+    it('opens as many at once as are asked for, each its own', async () => {
+      const all = await Promise.all(Array.from({ length: 40 }, () => shell()));
+      const ids = await Promise.all(all.map((one) => one.run('tty; echo $$')));
+      expect(new Set(ids).size).toBe(40);
+    }, 60_000);
+  });
+
   inSandbox('keeps an environment from', () => {
     let secret: string;
     let listener: Server;

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** @param pid of one process; 0, which is not known yet, is nobody */
 export function signal(pid: number, name: NodeJS.Signals): void {
+  if (pid <= 0) return;
   try {
     process.kill(pid, name);
   } catch {
@@ -13,6 +15,24 @@ export function childrenOf(pid: number): readonly number[] {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
   } catch {
     return []; // it has ended meanwhile
+  }
+}
+
+/** Its number in its own pid namespace; 0: it has ended. */
+export function innerPid(pid: number): number {
+  try {
+    const numbers = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+    return Number(numbers.split('\t').at(-1));
+  } catch {
+    return 0;
+  }
+}
+
+export function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 

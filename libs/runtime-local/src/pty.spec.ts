@@ -17,7 +17,7 @@ function run(script: string): Shell {
   let output = '';
   const ended = new Promise<PtyEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
   pty.read(Infinity);
-  return { pty, pid, output: () => output, ended };
+  return { pty, pid: pid(), output: () => output, ended };
 }
 
 async function until(look: () => boolean): Promise<void> {

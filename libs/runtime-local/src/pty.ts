@@ -65,6 +65,24 @@ export interface PtyEnd {
   readonly signal: string | null;
 }
 
+/** A PTY with a program at its other end, or one that is about to be there. */
+export interface OpenedPty {
+  readonly pty: Pty;
+  /** Of what was started: the shell, or what waits for its end; 0: not known yet. */
+  readonly pid: () => number;
+}
+
+/** A PTY for a program that somebody else starts. */
+export interface SparePty {
+  readonly pty: Pty;
+  /** The program's side, for whoever starts it. */
+  readonly slave: number;
+  /** They have it: it is closed here. */
+  started(): void;
+  /** The program's end. */
+  ended(end: PtyEnd): void;
+}
+
 /** Signals by number come from the binary; those of Linux and macOS that end programs by their own doing. */
 const SIGNALS: Readonly<Record<number, string>> = {
   1: 'SIGHUP',
@@ -124,21 +142,30 @@ export class Pty {
    * For a program that becomes the leader of its session by itself (`setsid -c`): what joins another pid namespace has to, because
    * there the leader that forkpty makes does not exist and job control would fail.
    */
-  static joined(command: readonly string[], cols: number, rows: number): { readonly pty: Pty; readonly pid: number } {
-    const { master, slave, pty: path } = native().open(cols, rows);
-    const pty = new Pty(master, path);
+  static joined(command: readonly string[], cols: number, rows: number): OpenedPty {
+    const spare = Pty.spare(cols, rows);
+    const { pty, slave } = spare;
     const [file = '', ...args] = command;
-    unsealed.add(slave);
     const child = spawnSealed(file, args, {
       stdio: [slave, slave, slave],
       env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
       cwd: '/',
     });
-    closeSync(slave);
-    unsealed.delete(slave);
+    spare.started();
     child.once('exit', (code, signal) => pty.end({ code, signal }));
     child.once('error', () => pty.end({ code: 127, signal: null }));
-    return { pty, pid: child.pid ?? 0 };
+    return { pty, pid: () => child.pid ?? 0 };
+  }
+
+  static spare(cols = 80, rows = 24): SparePty {
+    const { master, slave, pty: path } = native().open(cols, rows);
+    unsealed.add(slave);
+    const pty = new Pty(master, path);
+    const started = (): void => {
+      closeSync(slave);
+      unsealed.delete(slave);
+    };
+    return { pty, slave, started, ended: (end) => pty.end(end) };
   }
 
   /** For a plain process of this machine. */
@@ -148,7 +175,7 @@ export class Pty {
     rows: number,
     cwd: string,
     env: Readonly<Record<string, string>>,
-  ): { readonly pty: Pty; readonly pid: number } {
+  ): OpenedPty {
     const [file = '', ...args] = command;
     const variables = Object.entries({ ...env, PWD: cwd, TERM: 'xterm-256color' }).map(([name, value]) => `${name}=${value}`);
     const helper = process.platform === 'darwin' ? load.resolve(`${PACKAGE}/spawn-helper`) : '';
@@ -158,7 +185,7 @@ export class Pty {
     const { fd, pid, pty: path } = native().fork(file, args, variables, cwd, cols, rows, -1, -1, true, helper, onExit);
     const pty = new Pty(fd, path);
     ended = (end) => pty.end(end);
-    return { pty, pid };
+    return { pty, pid: () => pid };
   }
 
   /**

@@ -5,7 +5,7 @@ import { type HostSpec } from './host-protocol';
 import { fence, isOutward, RESOLVER } from './sandbox-network';
 
 /** Descriptors that the sandbox's set-up reads and writes. */
-export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8, resolver: 9 } as const;
+export const FD = { info: 3, status: 4, passwd: 5, group: 6, profile: 7, hosts: 8, keeper: 9, resolver: 10 } as const;
 
 /**
  * Those of the server's folders that lie in what environments see of the system; not one that holds the system's programs, and
@@ -44,6 +44,10 @@ const ETC = [
 const MOST_FILES = 4096;
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 export const PROFILE = '/run/devpocket/profile';
+const KEEPER_FILE = '/run/devpocket/terminals';
+/** Descriptors of a program that starts shells: where it says what it did, and the first of the terminals that it holds. */
+export const STATUS_FD = 3;
+export const FIRST_TERMINAL_FD = 4;
 
 /** What each process is held to; without control groups more is. */
 function processLimits({ memoryBytes, storageBytes }: ResourceLimits, grouped: boolean): readonly string[] {
@@ -128,6 +132,11 @@ function bwrapArguments(
     '--ro-bind-data',
     String(FD.profile),
     PROFILE,
+    '--perms',
+    '0400',
+    '--ro-bind-data',
+    String(FD.keeper),
+    KEEPER_FILE,
     '--proc',
     '/proc',
     // A terminal of its own per program (tmux, script) needs devpts, which only root can join later.
@@ -236,6 +245,7 @@ export function setUpTexts(spec: HostSpec, uid: number): readonly (readonly [num
     [FD.group, group],
     [FD.profile, profile(spec.environmentVariables)],
     [FD.hosts, hosts(spec.name)],
+    [FD.keeper, KEEPER],
     ...resolver,
   ];
 }
@@ -280,6 +290,28 @@ function quote(text: string): string {
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
 const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec /usr/bin/setsid -c /bin/bash -i; exec /usr/bin/setsid -c /bin/sh -i`;
 
+/**
+ * Starts a shell on each terminal that it is told to, and says so: its wait's pid when it began, and its exit status when it ended. `set -m` keeps
+ * what runs in the background from ignoring SIGINT. A shell that a signal ended has a status that it could have exited with, too; but that
+ * bash reports by itself, with the command.
+ */
+const KEEPER = `
+. ${PROFILE}
+cd /workspace 2>/dev/null
+set -m
+shut='${STATUS_FD}>&-'
+for ((fd = ${FIRST_TERMINAL_FD}; fd < ${FIRST_TERMINAL_FD} + $1; fd++)); do shut+=" $fd>&-"; done
+echo ready >&${STATUS_FD}
+while read -r fd; do
+  (
+    echo "begun $fd $BASHPID" >&${STATUS_FD}
+    eval "/usr/bin/setsid -c /bin/bash -i <&$fd >&$fd 2>&$fd $shut"
+    echo "ended $fd $?" >&${STATUS_FD}
+  ) </dev/null 2>&${STATUS_FD} &
+  eval "exec $fd>&-"
+done
+`;
+
 export interface Joining {
   /** The sandbox's first process, as this machine counts. */
   readonly target: number;
@@ -292,7 +324,10 @@ export interface Joining {
  * The command that joins a terminal to a sandbox. Each program of the chain takes the better part of a millisecond. What variables it is
  * started with the shell inside has too, unless the profile sets them anew, as it does PATH and LANG.
  */
-export function joinArguments({ target, uid, groups, resources }: Joining): readonly string[] {
+export function joinArguments(
+  { target, uid, groups, resources }: Joining,
+  program: readonly string[] = ['/bin/sh', '-c', LOGIN],
+): readonly string[] {
   const grouped = groups.length > 0;
   const spaces = ['-m', '-p', '-n', '-i', '-u'];
   const become = uid === null ? ['-U', '--preserve-credentials'] : ['-S', String(uid), '-G', String(uid), '-U'];
@@ -313,8 +348,11 @@ export function joinArguments({ target, uid, groups, resources }: Joining): read
     '/usr/bin/setpriv',
     '--no-new-privs',
     ...countLimit(grouped),
-    '/bin/sh',
-    '-c',
-    LOGIN,
+    ...program,
   ];
+}
+
+/** The command that joins a program to a sandbox that starts shells on so many terminals. */
+export function keeperArguments(joining: Joining, terminals: number): readonly string[] {
+  return joinArguments(joining, ['/bin/bash', KEEPER_FILE, String(terminals)]);
 }
