@@ -101,6 +101,10 @@ describe('terminals whose sockets are beside their shells', () => {
     for (const shell of shells) await said(shell, 'welcome');
     process.kill(hostPid(), 'SIGKILL');
     expect(await Promise.all(shells.map(({ over }) => over))).toEqual([1006, 1006]);
+    // Whoever comes before anybody has noticed is told so on a socket, as everywhere.
+    const early = connect();
+    expect([1011, 4409]).toContain(await early.over);
+    expect(['unavailable', 'environment_not_running']).toContain(early.messages[0]?.code);
     await eventually(async () => (await user.client.environment(id)).status === 'error');
     await user.client.request('POST', `/environments/${id}/start`);
     await eventually(async () => (await user.client.environment(id)).status === 'running');

@@ -10,7 +10,7 @@ import {
   toDomainError,
   toProblem,
 } from '@devpocket/http';
-import { CLOSE, CLOSE_CODE, closeWithError, DEFLATE, TERMINAL_FRAME_BYTES, endListening } from '@devpocket/websocket';
+import { CLOSE, CLOSE_CODE, closeWithError, DEFLATE, TERMINAL_FRAME_BYTES, endListening, comeBack } from '@devpocket/websocket';
 import { DomainError, isId } from '@devpocket/kernel';
 import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
@@ -97,9 +97,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     this.closing = true;
     for (const { plain, deflating } of this.routes) {
       for (const socket of [...plain.clients, ...deflating.clients]) {
-        closeWithError(socket, CLOSE.restarting, 'restarting', 'The server restarts; connect again', {
-          retry_after_ms: 200 + Math.floor(Math.random() * 2801),
-        });
+        closeWithError(socket, CLOSE.restarting, 'restarting', 'The server restarts; connect again', comeBack());
       }
     }
   }

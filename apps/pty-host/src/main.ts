@@ -1,6 +1,6 @@
 /*
- * The process that holds the shells of the local runtime, with their sessions and their clients' connections: small, so that forks are
- * fast whatever the server weighs, and apart, so that they outlive it.
+ * The process that holds the shells of the local runtime, with their sessions and their clients' connections: apart from the server, so
+ * that they outlive it and that its forks are fast whatever the server weighs.
  */
 import { SystemClock } from '@devpocket/kernel';
 import { runHost } from '@devpocket/runtime-local';

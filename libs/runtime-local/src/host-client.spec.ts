@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HostClient } from './host-client';
-import { FrameReader, HOST_PROTOCOL, type HostRequest, jsonFrame } from './host-protocol';
+import { FrameReader, HOST_PROTOCOL, type HostRequest, jsonFrame, MOST_FRAME_BYTES } from './host-protocol';
 import { Layout } from './layout';
 
 /** A PTY host that answers what it is told to, and is silent to the rest. */
@@ -17,7 +17,7 @@ class SilentHost {
   listen(path: string): Promise<void> {
     this.server = createServer((socket) => {
       this.sockets.add(socket);
-      const reader = new FrameReader();
+      const reader = new FrameReader(MOST_FRAME_BYTES.request);
       socket.on('data', (chunk: Buffer) => {
         reader.push(chunk, (frame) => {
           if (frame.kind !== 'json') return;
@@ -76,5 +76,37 @@ describe('a PTY host that hangs', () => {
         await expect(client.open()).rejects.toMatchObject({ kind: 'unreachable' });
       },
     );
+  });
+});
+
+describe('what a PTY host says', () => {
+  it('comes whole, in pieces of any size, also when it is long', () => {
+    const value = { text: 'x'.repeat(300_000) };
+    const stream = Buffer.concat([jsonFrame({ a: 1 }), jsonFrame(value), jsonFrame({ b: 2 })]);
+    for (const size of [1_000, 65_536, 262_144, stream.length]) {
+      const reader = new FrameReader(MOST_FRAME_BYTES.answer);
+      const heard: unknown[] = [];
+      for (let at = 0; at < stream.length; at += size)
+        reader.push(stream.subarray(at, at + size), (frame) => heard.push(frame.kind === 'json' ? frame.value : frame));
+      expect(heard).toEqual([{ a: 1 }, value, { b: 2 }]);
+    }
+  });
+
+  it('is read no further when it cannot be a host’s, and nothing else ends by it', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'devpocket-host-'));
+    const layout = new Layout(dataDir);
+    const closed: Promise<void>[] = [];
+    const server = createServer((socket) => {
+      closed.push(new Promise((resolve) => socket.on('close', () => resolve())));
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff, 0])));
+    });
+    await new Promise<void>((resolve) => server.listen(layout.hostSocket(), resolve));
+    const client = new HostClient({ layout, bufferBytes: 4096, graceMs: 0, program: null, patienceMs: 50 });
+    await expect(client.open()).rejects.toMatchObject({ kind: 'unreachable' });
+    await closed[0];
+    client.close();
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(dataDir, { recursive: true });
   });
 });

@@ -8,11 +8,13 @@ import { descriptorPassing, type DescriptorPassing, TOKEN_BYTES } from './descri
 import {
   allowFrame,
   type Attached,
+  type Frame,
   FrameReader,
   HOST_PROTOCOL,
   type HostRequest,
   inputFrame,
   jsonFrame,
+  MOST_FRAME_BYTES,
   TAKEN,
 } from './host-protocol';
 import { SEARCH_PATH } from './search-path';
@@ -294,13 +296,19 @@ export class HostClient {
 
   private adopt(socket: Socket): void {
     this.socket = socket;
-    const reader = new FrameReader();
-    this.take = (chunk) =>
-      reader.push(chunk, (frame) => {
-        if (frame.kind === 'output') this.receivers.get(frame.handle)?.output(frame.bytes);
-        else if (frame.kind === 'taken') this.taken(frame.id, frame.ok);
-        else if (frame.kind === 'json') this.receive(frame.value as HostMessage);
-      });
+    const reader = new FrameReader(MOST_FRAME_BYTES.answer);
+    const hear = (frame: Frame): void => {
+      if (frame.kind === 'output') this.receivers.get(frame.handle)?.output(frame.bytes);
+      else if (frame.kind === 'taken') this.taken(frame.id, frame.ok);
+      else if (frame.kind === 'json') this.receive(frame.value as HostMessage);
+    };
+    this.take = (chunk) => {
+      try {
+        reader.push(chunk, hear);
+      } catch {
+        socket.destroy(); // it does not speak as a host does
+      }
+    };
     socket.on('error', () => undefined); // a close follows
     socket.on('close', () => this.lost(socket));
   }

@@ -12,7 +12,9 @@ const FRAME_OUTPUT = 1;
 const FRAME_INPUT = 2;
 const FRAME_ALLOW = 3;
 const FRAME_TAKEN = 4;
-const MOST_FRAME_BYTES = 16 * 1024 * 1024;
+const MIB = 1024 * 1024;
+/** What is asked is smaller; what is answered can be the screen of a terminal of a million cells, a colour each. */
+export const MOST_FRAME_BYTES = { request: 16 * MIB, answer: 256 * MIB } as const;
 /** Of output in one frame: two of a client's messages, so that a flood wakes the server half as often. */
 export const HOST_PIECE_BYTES = 2 * PIECE_BYTES;
 
@@ -154,14 +156,26 @@ export const takenFrame = (id: number, ok: boolean): Buffer => frame(FRAME_TAKEN
 
 /** Cuts a stream of bytes into frames. */
 export class FrameReader {
-  private rest: Buffer = Buffer.alloc(0);
+  /** Of a frame that has not come whole. */
+  private parts: Buffer[] = [];
+  private have = 0;
+  private need = 0;
   /** Bytes of the output frame that is under way. */
   private due = 0;
   private handle = 0;
 
+  /** @param most bytes of a frame */
+  constructor(private readonly most: number) {}
+
   /** @param chunk may be overwritten afterwards @throws Error for what cannot be ours */
   push(chunk: Buffer, take: (frame: Frame) => void): void {
-    let data = this.rest.length > 0 ? Buffer.concat([this.rest, chunk]) : chunk;
+    this.have += chunk.length;
+    if (this.have < this.need) {
+      this.parts.push(Buffer.from(chunk));
+      return;
+    }
+    let data = this.parts.length > 0 ? Buffer.concat([...this.parts, chunk]) : chunk;
+    this.need = 0;
     while (data.length > 0) {
       if (this.due > 0) {
         const bytes = data.subarray(0, this.due);
@@ -172,7 +186,7 @@ export class FrameReader {
       }
       if (data.length < HEAD_BYTES) break;
       const length = data.readUInt32BE(0);
-      if (length < 1 || length > MOST_FRAME_BYTES) throw new Error(`A frame of ${length} bytes`);
+      if (length < 1 || length > this.most) throw new Error(`A frame of ${length} bytes`);
       if (data[LENGTH_BYTES] === FRAME_OUTPUT) {
         if (data.length < HEAD_BYTES + HANDLE_BYTES) break;
         this.handle = data.readUInt32BE(HEAD_BYTES);
@@ -180,11 +194,15 @@ export class FrameReader {
         data = data.subarray(HEAD_BYTES + HANDLE_BYTES);
         continue;
       }
-      if (data.length < LENGTH_BYTES + length) break;
+      if (data.length < LENGTH_BYTES + length) {
+        this.need = LENGTH_BYTES + length;
+        break;
+      }
       take(parse(data[LENGTH_BYTES] ?? 0, data.subarray(HEAD_BYTES, LENGTH_BYTES + length)));
       data = data.subarray(LENGTH_BYTES + length);
     }
-    this.rest = Buffer.from(data);
+    this.parts = data.length > 0 ? [Buffer.from(data)] : [];
+    this.have = data.length;
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type HostRequest,
   type InputHeader,
   jsonFrame,
+  MOST_FRAME_BYTES,
   OUTPUT_FRAME_BYTES,
   outputFrame,
   TAKEN,
@@ -78,7 +79,7 @@ class Host {
   accept(socket: Socket): void {
     this.server ??= socket;
     if (this.lonely) clearTimeout(this.lonely);
-    const reader = new FrameReader();
+    const reader = new FrameReader(MOST_FRAME_BYTES.request);
     socket.on('data', (chunk: Buffer) => {
       try {
         reader.push(chunk, (frame) => {
@@ -140,7 +141,9 @@ class Host {
       'begin' in answer.ok
         ? answer.ok
         : null;
-    send(socket, jsonFrame(after ? { re: request.id, ok: { ...after, begin: undefined } } : answer));
+    let frame = jsonFrame(after ? { re: request.id, ok: { ...after, begin: undefined } } : answer);
+    if (frame.length > MOST_FRAME_BYTES.answer) frame = jsonFrame({ re: request.id, error: 'the answer is too large' });
+    send(socket, frame);
     if (after && typeof after.begin === 'function') (after.begin as () => void)();
   }
 
@@ -336,9 +339,6 @@ export function runHost(argv: readonly string[], front: FrontMaker | null): void
     keepSmall(layout.hostLog, process.stderr.fd);
     process.stderr.write(`${new Date().toISOString()} ${message}\n`);
   };
-  // Its end would be that of every shell: what a client has brought about concerns that client.
-  for (const name of ['uncaughtException', 'unhandledRejection'] as const)
-    process.on(name, (error: unknown) => log(`${name}: ${error instanceof Error ? error.stack : String(error)}`));
   const context: HostContext = {
     layout,
     capabilities: detectCapabilities(),
@@ -356,8 +356,15 @@ export function runHost(argv: readonly string[], front: FrontMaker | null): void
   process.on('SIGTERM', () => void host.end());
   rmSync(socketPath, { force: true });
   const server = createServer((socket) => host.accept(socket));
+  server.once('error', (error) => {
+    log(`cannot listen: ${String(error)}`);
+    leave();
+  });
   server.listen(socketPath, () => {
     chmodSync(socketPath, 0o600);
+    // From now on its end would be that of every shell: what a client has brought about concerns that client.
+    for (const name of ['uncaughtException', 'unhandledRejection'] as const)
+      process.on(name, (error: unknown) => log(`${name}: ${error instanceof Error ? error.stack : String(error)}`));
     log(`listening, process ${process.pid}`);
   });
 }

@@ -6,7 +6,12 @@ import { type SessionView } from './session-store';
 
 /** What a server says to the process that holds sessions, and their clients' sockets, for it; `id` is of a socket, of the server's choice. */
 export type SessionCall =
-  | { readonly call: 'configure'; readonly maxSessionsPerEnvironment: number; readonly stallSeconds: number }
+  | {
+      readonly call: 'configure';
+      readonly maxSessionsPerEnvironment: number;
+      readonly stallSeconds: number;
+      /** Kept of a session's output, of those that begin from now on. */ readonly bufferBytes: number;
+    }
   | ({ readonly call: 'connection'; readonly id: number } & Connection)
   | { readonly call: 'enter'; readonly id: number; readonly environment: WelcomedTo; readonly query: TerminalQuery }
   | { readonly call: 'send'; readonly id: number; readonly message: Readonly<Record<string, unknown>> }

@@ -9,6 +9,7 @@ import { type Connection, readError, readSessions, type SessionCall, type Sessio
 import { SessionServer } from './session-server';
 import { type TerminalQuery } from './query.protocol';
 
+const CONFIGURE = { call: 'configure', maxSessionsPerEnvironment: 2, stallSeconds: 600, bufferBytes: 65_536 } as const;
 const E1 = { id: 'e1', name: 'one', template: 'ubuntu', status: 'running' };
 const NEW: TerminalQuery = {
   cols: null,
@@ -110,7 +111,7 @@ describe('a process that holds sessions and sockets', () => {
       log: () => undefined,
     };
     server = new SessionServer(needs, clock);
-    await ask({ call: 'configure', maxSessionsPerEnvironment: 2, stallSeconds: 600 });
+    await ask(CONFIGURE);
   });
   afterEach(() => {
     for (const socket of open.splice(0)) socket.terminate();
@@ -287,6 +288,26 @@ describe('a process that holds sessions and sockets', () => {
     expect(await entering).toBeNull();
     expect(await ask({ call: 'list', environmentId: 'e1' })).toHaveLength(1);
     expect(await ask({ call: 'enter', id: 9_997, environment: E1, query: NEW })).toBeNull();
+  });
+
+  it('tells a server that has just come how many shells there are, and takes what it says of the next', async () => {
+    await entered();
+    const look = async (): Promise<void> => {
+      clock.push(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await look();
+    expect(news).toMatchObject([{ news: 'activity', alive: 1 }]);
+    await look();
+    expect(news).toHaveLength(1);
+    await ask({ ...CONFIGURE, bufferBytes: 1_024 });
+    await look();
+    expect(news).toMatchObject([{ alive: 1 }, { alive: 1 }]);
+    const { sessionId } = await entered();
+    shells.at(-1)?.print(Buffer.alloc(4_096, 'x'));
+    const back = await client();
+    await ask({ call: 'enter', id: back.id, environment: E1, query: { ...NEW, sessionId, after: 0 } });
+    expect(await back.said('welcome')).toMatchObject({ seq: 3_072, gap: 3_072 });
   });
 
   it('says that an environment does not run', async () => {

@@ -54,7 +54,7 @@ interface Client {
  * what is typed and printed does not pass there.
  */
 export class SessionServer {
-  private readonly limits: { maxSessionsPerEnvironment: number; readonly bufferBytes: number };
+  private readonly limits: { maxSessionsPerEnvironment: number; bufferBytes: number };
   private stallMs = STALL_SECONDS * 1_000;
   private readonly store: SessionStore;
   private readonly clients = new Map<number, Client>();
@@ -76,8 +76,9 @@ export class SessionServer {
       output: (bytes) => void (this.printed += bytes),
       active: (environmentId) => void this.active.add(environmentId),
     });
-    new Loop(clock, { name: 'look', intervalMs: LOOK_MS, jitter: 0, turn: () => this.look() }).start();
-    new Loop(clock, { name: 'sweep', intervalMs: SWEEP_MS, turn: () => this.store.sweep() }).start();
+    const onError = (error: unknown): void => needs.log(`a look at the sessions failed: ${stackOf(error)}`);
+    new Loop(clock, { name: 'look', intervalMs: LOOK_MS, jitter: 0, turn: () => this.look(), onError }).start();
+    new Loop(clock, { name: 'sweep', intervalMs: SWEEP_MS, turn: () => this.store.sweep(), onError }).start();
   }
 
   /** @see SessionCall @throws RuntimeError */
@@ -103,7 +104,10 @@ export class SessionServer {
     switch (call.call) {
       case 'configure':
         this.limits.maxSessionsPerEnvironment = call.maxSessionsPerEnvironment;
+        this.limits.bufferBytes = call.bufferBytes;
         this.stallMs = call.stallSeconds * 1_000;
+        // A server that has just come knows of none.
+        this.alive = 0;
         return null;
       case 'connection':
         return this.accept(call.id, call);

@@ -4,6 +4,8 @@ import { type KeyPress } from './key-encoder';
 
 export const MOST_INPUT_BYTES = 1_048_576;
 const MOST_ID_LENGTH = 128;
+/** Longer than any that this server gives. */
+const MOST_TOKEN_LENGTH = 8_192;
 
 export type ClientMessage =
   | { readonly type: 'input'; readonly bytes: Buffer; readonly seq: number | null }
@@ -49,9 +51,9 @@ export function readObject(value: Readonly<Record<string, unknown>>): ClientMess
       if (value.action !== 'take' && value.action !== 'release') return refused('bad_message', 'action must be take or release');
       return { type: 'control', action: value.action };
     case 'auth':
-      return typeof value.token === 'string'
+      return typeof value.token === 'string' && value.token.length <= MOST_TOKEN_LENGTH
         ? { type: 'auth', token: value.token }
-        : refused('bad_message', 'auth needs a token');
+        : refused('bad_message', `auth needs a token of at most ${MOST_TOKEN_LENGTH} characters`);
     case 'key':
       return keyMessage(value);
     case 'paste':

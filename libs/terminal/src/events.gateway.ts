@@ -1,7 +1,7 @@
-import { FrameIntake } from '@devpocket/terminal-session';
 import { EventFeed, toEventMessage } from '@devpocket/environments';
 import { type EdgeSocket, toDomainError } from '@devpocket/http';
 import { Clock } from '@devpocket/kernel';
+import { FrameIntake } from '@devpocket/terminal-session';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { SocketRegistry } from './socket-registry';

@@ -1,7 +1,7 @@
 import { TerminalSettings } from '@devpocket/config';
 import { ActivityRecorder, EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
 import { ConnectionTaker, type EdgeConnection, type EdgeSocket } from '@devpocket/http';
-import { RuntimeRegistry, type SessionProcess } from '@devpocket/runtime';
+import { RuntimeError, RuntimeRegistry, type SessionProcess } from '@devpocket/runtime';
 import { type Connection, readError, type SessionAnswer, type SessionCall, type SessionNews } from '@devpocket/terminal-session';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Socket } from 'node:net';
@@ -10,6 +10,8 @@ import { HandedSocket } from './handed-socket';
 
 /** Of a handshake what it takes to answer it. Credentials and cookies are not among them. */
 const NEEDED_HEADERS = ['upgrade', 'connection', 'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions'];
+
+const ATTEMPTS = 2;
 
 /** What Node knows of a connection and does not show. */
 interface Handle {
@@ -37,6 +39,7 @@ export class HostedSessions extends ConnectionTaker implements OnApplicationBoot
   private readonly sockets = new Map<number, HandedSocket>();
   private readonly renewals = new WeakMap<HandedSocket, Renew>();
   private lastId = 0;
+  private leaving = false;
   private printed = 0;
 
   constructor(
@@ -58,11 +61,13 @@ export class HostedSessions extends ConnectionTaker implements OnApplicationBoot
         (news) => this.hear(entry, news as SessionNews),
         () => this.lost(entry),
       );
+      this.ask(entry, { call: 'closing' }).catch(() => undefined); // it is asked again with the first client
     }
   }
 
   /** Who is attached comes back in a moment, to the server that follows. */
   async onModuleDestroy(): Promise<void> {
+    this.leaving = true;
     await Promise.all([...this.processes.values()].map((entry) => this.ask(entry, { call: 'leave' }).catch(() => undefined)));
   }
 
@@ -113,8 +118,8 @@ export class HostedSessions extends ConnectionTaker implements OnApplicationBoot
     const environment = await this.environments.locate(principal, environmentId).catch(() => null);
     const entry = environment && this.processes.get(environment.runtimeKind);
     if (!entry) return null;
-    const handle = (stream as unknown as { readonly _handle: Handle | null })._handle;
-    if (!handle || handle.fd < 0) return null;
+    const given = await this.give(entry, stream);
+    if (!given) return null;
     this.lastId += 1;
     const id = this.lastId;
     const headers: Record<string, string> = edge.protocol === null ? {} : { 'sec-websocket-protocol': edge.protocol };
@@ -123,10 +128,10 @@ export class HostedSessions extends ConnectionTaker implements OnApplicationBoot
       if (typeof value === 'string') headers[name] = value;
     }
     // What was read of it goes along, and nothing more is read here.
-    handle.readStop();
+    given.handle.readStop();
     const buffered = stream.read() as Buffer | null;
     const connection: Connection = {
-      name: entry.process.give(handle.fd),
+      name: given.name,
       method: request.method ?? '',
       headers,
       head: Buffer.concat([edge.head, buffered ?? Buffer.alloc(0)]).toString('base64'),
@@ -137,15 +142,35 @@ export class HostedSessions extends ConnectionTaker implements OnApplicationBoot
     const socket = new HandedSocket(environment, (call) => this.ask(entry, { ...call, id }));
     this.sockets.set(id, socket);
     socket.once('close', () => this.sockets.delete(id));
-    this.ask(entry, { call: 'connection', id, ...connection }).catch(() => socket.closed());
+    this.ask(entry, { call: 'connection', id, ...connection }).catch(() => {
+      // It may yet be done, when nobody here knows of it any more.
+      socket.terminate();
+      socket.closed();
+    });
     return { socket: socket as unknown as WebSocket, stream, principal, byTicket, environmentId, query };
+  }
+
+  /** @returns null: the client has gone, or the process cannot be reached */
+  private async give(entry: Process, stream: Socket): Promise<{ readonly name: string; readonly handle: Handle } | null> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      // To ask one that is gone brings up another.
+      if (attempt > 0) await this.ask(entry, { call: 'closing' }).catch(() => undefined);
+      const handle = (stream as unknown as { readonly _handle: Handle | null })._handle;
+      if (!handle || handle.fd < 0 || this.leaving) return null;
+      try {
+        return { name: entry.process.give(handle.fd), handle };
+      } catch (error) {
+        if (!(error instanceof RuntimeError)) throw error;
+      }
+    }
+    return null;
   }
 
   private async ask(entry: Process, call: SessionCall): Promise<unknown> {
     if (!entry.configured) {
       entry.configured = true;
-      const { maxSessionsPerEnvironment, stallSeconds } = this.settings;
-      const configure: SessionCall = { call: 'configure', maxSessionsPerEnvironment, stallSeconds };
+      const { maxSessionsPerEnvironment, stallSeconds, bufferBytes } = this.settings;
+      const configure: SessionCall = { call: 'configure', maxSessionsPerEnvironment, stallSeconds, bufferBytes };
       entry.process.call(configure).catch(() => (entry.configured = false));
     }
     const answer = (await entry.process.call(call)) as SessionAnswer;

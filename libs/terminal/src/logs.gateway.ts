@@ -1,11 +1,11 @@
-import { FrameIntake } from '@devpocket/terminal-session';
 import { type Principal } from '@devpocket/access';
 import { EnvironmentEvents, EnvironmentsService } from '@devpocket/environments';
 import { type EdgeSocket, toDomainError } from '@devpocket/http';
-import { CLOSE, closeWithError } from '@devpocket/websocket';
-import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
-import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { Clock, DomainError, parseTime } from '@devpocket/kernel';
+import { type LogEvent, type LogQuery, RuntimeError, RuntimeRegistry } from '@devpocket/runtime';
+import { FrameIntake } from '@devpocket/terminal-session';
+import { CLOSE, closeWithError } from '@devpocket/websocket';
+import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { type WebSocket } from 'ws';
 import { SocketRegistry } from './socket-registry';
 import { answer, closeWith, send } from './stream-socket';

@@ -1,7 +1,7 @@
-import { type ScreenFormat } from '@devpocket/terminal-session';
 import { type Principal } from '@devpocket/access';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { type EdgeSocket } from '@devpocket/http';
+import { type ScreenFormat } from '@devpocket/terminal-session';
 
 /** What replicas say to each other. Both paths name a version: one that speaks another is not there for this one. */
 export const SOCKET_PATH = '/v1/socket';

@@ -1,5 +1,5 @@
-import { readError } from '@devpocket/terminal-session';
 import { type Home } from '@devpocket/shared-state';
+import { readError } from '@devpocket/terminal-session';
 import { Injectable } from '@nestjs/common';
 import { WebSocket } from 'ws';
 import {

@@ -1,8 +1,8 @@
-import { writeError } from '@devpocket/terminal-session';
 import { HttpSettings, SharedStateSettings } from '@devpocket/config';
 import { toDomainError } from '@devpocket/http';
-import { CLOSE, closeWithError, comeBack, SUBPROTOCOL } from '@devpocket/websocket';
 import { Homes } from '@devpocket/shared-state';
+import { writeError } from '@devpocket/terminal-session';
+import { CLOSE, closeWithError, comeBack, SUBPROTOCOL } from '@devpocket/websocket';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';

@@ -13,7 +13,11 @@ export async function asking<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof RuntimeError)) throw error;
     if (error.kind === 'gone') throw notRunning({ status: 'stopping' });
-    const why = error.kind === 'refused' ? `The runtime refuses: ${error.message}` : 'The runtime does not answer; try again';
-    throw new DomainError('unavailable', 'unavailable', why, { cause: error });
+    if (error.kind !== 'refused') throw unreachable(error);
+    throw new DomainError('unavailable', 'unavailable', `The runtime refuses: ${error.message}`, { cause: error });
   }
+}
+
+export function unreachable(cause?: unknown): DomainError {
+  return new DomainError('unavailable', 'unavailable', 'The runtime does not answer; try again', { cause });
 }

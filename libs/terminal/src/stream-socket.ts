@@ -1,6 +1,6 @@
+import { type DomainError } from '@devpocket/kernel';
 import { bufferOf, isPingId, parseObject } from '@devpocket/terminal-session';
 import { CLOSE_CODE, closeWithError, readControl, sendMessage } from '@devpocket/websocket';
-import { type DomainError } from '@devpocket/kernel';
 import { type RawData, type WebSocket } from 'ws';
 
 /** Bytes that a socket may hold before what it is told is read no further. */

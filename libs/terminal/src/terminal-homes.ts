@@ -1,13 +1,10 @@
-import { readSessions } from '@devpocket/terminal-session';
-import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { type LocatedEnvironment } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
 import { Clock, DomainError, Loop } from '@devpocket/kernel';
 import { Homes } from '@devpocket/shared-state';
+import { readSessions, type ScreenAt, type ScreenFormat, type SessionView } from '@devpocket/terminal-session';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { type Elsewhere, ReplicaClient, ReplicaGone } from './replica-client';
-
-import { type SessionView } from '@devpocket/terminal-session';
 import { TerminalSessionsService } from './terminal-sessions.service';
 
 /** Longer than a lease: who asks while a replica dies is answered by its heir. */

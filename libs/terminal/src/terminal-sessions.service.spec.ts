@@ -1,4 +1,3 @@
-import { type TerminalSession } from '@devpocket/terminal-session';
 import {
   type ActivityRecorder,
   type EnvironmentEvents,
@@ -7,6 +6,7 @@ import {
 } from '@devpocket/environments';
 import { HealthRegistry } from '@devpocket/http';
 import { type Place, RuntimeRegistry, type TerminalChannel, type TerminalRequest } from '@devpocket/runtime';
+import { type TerminalSession } from '@devpocket/terminal-session';
 import { ManualClock } from '@testing/kernel';
 import { FakeDriver } from '@testing/runtime';
 import { HostedSessions } from './hosted-sessions';

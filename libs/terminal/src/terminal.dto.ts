@@ -1,8 +1,8 @@
-import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { type TerminalExitReason } from '@devpocket/runtime';
+import { type SessionView } from '@devpocket/terminal-session';
+import { type ScreenAt, type ScreenFormat } from '@devpocket/terminal-session';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, IsOptional } from 'class-validator';
-import { type SessionView } from '@devpocket/terminal-session';
 
 export class TerminalExitDto {
   @ApiProperty({ type: 'integer', nullable: true })

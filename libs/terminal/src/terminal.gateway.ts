@@ -1,8 +1,8 @@
-import { attachClient, readQuery, type Resumed, type TerminalQuery, type TerminalSession } from '@devpocket/terminal-session';
 import { EnvironmentsService, type LocatedEnvironment } from '@devpocket/environments';
 import { type EdgeSocket, MetricsRegistry, toDomainError } from '@devpocket/http';
-import { CLOSE, closeWithError, refuse } from '@devpocket/websocket';
 import { Clock } from '@devpocket/kernel';
+import { attachClient, readQuery, type Resumed, type TerminalQuery, type TerminalSession } from '@devpocket/terminal-session';
+import { CLOSE, closeWithError, refuse } from '@devpocket/websocket';
 import { Logger } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { Counter } from 'prom-client';
@@ -10,7 +10,7 @@ import { type WebSocket } from 'ws';
 import { HandedSocket } from './handed-socket';
 import { HostedSessions } from './hosted-sessions';
 import { type Elsewhere, ReplicaClient } from './replica-client';
-import { asking, notRunning } from './runtime-trouble';
+import { asking, notRunning, unreachable } from './runtime-trouble';
 import { relay } from './socket-relay';
 import { SocketRegistry } from './socket-registry';
 import { TerminalHomes } from './terminal-homes';
@@ -50,6 +50,8 @@ export class TerminalGateway implements OnGatewayConnection<EdgeSocket> {
     }
     this.begin(edge, async (entry, query) => {
       const environment = await this.environments.locate(principal, environmentId);
+      // Its sessions cannot be reached, or the connection would have been handed on.
+      if (this.hosted.has(environment)) throw unreachable();
       await this.homes.at(
         environment.id,
         () => this.enterHere(entry, environment, query),

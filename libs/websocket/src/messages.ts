@@ -7,7 +7,6 @@ export const CLOSE = {
   tooLarge: 1009,
   internal: 1011,
   restarting: 1012,
-  /** What replicas share does not answer (IANA: Try Again Later). */
   unauthenticated: 4401,
   forbidden: 4403,
   notFound: 4404,
