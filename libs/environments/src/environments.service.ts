@@ -52,6 +52,8 @@ export interface LocatedEnvironment {
   readonly incarnation: number;
 }
 
+const ACCESS_MS = 1_000;
+
 @Injectable()
 export class EnvironmentsService {
   constructor(
@@ -145,8 +147,10 @@ export class EnvironmentsService {
   /** @throws DomainError `not_found` */
   async locate(principal: Principal, id: string): Promise<LocatedEnvironment> {
     const environment = await this.get(principal, id);
-    const { userId, name, template, shown, statusVersion, runtimeKind, wanted } = environment;
-    await this.environments.recordAccess(id, this.clock.now());
+    const { userId, name, template, shown, statusVersion, runtimeKind, wanted, lastAccessed } = environment;
+    // To the second: a page that opens several sockets is one access, and one write.
+    if (this.clock.millis() - (lastAccessed?.getTime() ?? 0) >= ACCESS_MS)
+      await this.environments.recordAccess(id, this.clock.now());
     return {
       id,
       userId,

@@ -105,6 +105,18 @@ describe('the upkeep of what runs', () => {
     expect(await idle(id)).toBe('stopped idle');
   });
 
+  it('notes when it was accessed, to the second', async () => {
+    const id = await running();
+    const began = world.clock.millis();
+    const noted: unknown[] = [];
+    for (const ms of [0, 999, 1, 500, 500]) {
+      world.clock.push(ms);
+      await service().locate(user, id);
+      noted.push(((await get(id)).lastAccessed?.getTime() ?? 0) - began);
+    }
+    expect(noted).toEqual([0, 0, 1_000, 1_000, 2_000]);
+  });
+
   it('samples what runs in percent of its limits, and takes work for activity', async () => {
     const id = await running();
     const { lastActivityAt } = await get(id);

@@ -84,7 +84,8 @@ export class HostClient {
   private readonly inputs = new Map<number, { resolve(): void; reject(error: RuntimeError): void }>();
   private readonly receivers = new Map<number, Receiver>();
   private closed = false;
-  private passing: DescriptorPassing | null = null;
+  /** How and where the host takes connections; null: it does not. */
+  private passing: { readonly by: DescriptorPassing; readonly to: string } | null = null;
   private onFront: (message: unknown) => void = () => undefined;
   private onFrontLost: () => void = () => undefined;
   /** What comes over the socket. */
@@ -107,7 +108,7 @@ export class HostClient {
     if (!passing) throw new RuntimeError('unreachable', 'The PTY host takes no connections');
     const name = randomBytes(TOKEN_BYTES);
     try {
-      passing.send(descriptorPath(this.options.layout.hostSocket()), descriptor, name);
+      passing.by.send(passing.to, descriptor, name);
     } catch (error) {
       throw new RuntimeError('unreachable', `The PTY host does not take a connection: ${String(error)}`);
     }
@@ -235,9 +236,9 @@ export class HostClient {
       }
       this.adopt(socket);
       const hello = await this.hello(socket);
-      const passing = descriptorPassing();
-      if (hello !== TAKEN && hello.version === HOST_PROTOCOL && (!hello.fronts || passing)) {
-        this.passing = hello.fronts ? passing : null;
+      const by = descriptorPassing();
+      if (hello !== TAKEN && hello.version === HOST_PROTOCOL && (!hello.fronts || by)) {
+        this.passing = hello.fronts && by ? { by, to: descriptorPath(path) } : null;
         return socket;
       }
       if (hello === TAKEN) {

@@ -7,9 +7,9 @@ import { FIRST_TERMINAL_FD, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
 
-/** Terminals that the first program has; each that follows has twice as many, up to the most. */
-const FIRST = 4;
-const MOST = 32;
+/** Terminals that the first program has, and each that follows. */
+const FIRST = 8;
+const NEXT = 16;
 /** What one says is short; who says more than this for each of its shells is a debugger that its user has attached. */
 const SAID_BYTES = 512;
 const LOOK_MS = 1_000;
@@ -30,7 +30,8 @@ interface Shell {
  */
 export class ShellKeepers {
   private readonly keepers = new Set<Keeper>();
-  private size = FIRST;
+  /** Of the last one. */
+  private size = 0;
   private over = false;
 
   /** @param command starts the program of so many terminals in the sandbox */
@@ -39,14 +40,14 @@ export class ShellKeepers {
   /** Sees to it that the next shells are started fast. */
   prepare(): void {
     const spares = [...this.keepers].reduce((sum, keeper) => sum + keeper.spares, 0);
-    if (this.over || spares > this.size / 4) return;
+    if (this.over || (spares > 0 && spares >= this.size / 2)) return;
+    this.size = this.size === 0 ? FIRST : NEXT;
     const keeper = new Keeper(this.command(this.size), this.size, (began) => {
       this.keepers.delete(keeper);
       // What does not begin once will not another time.
       if (!began) this.over = true;
     });
     this.keepers.add(keeper);
-    this.size = Math.min(MOST, 2 * this.size);
   }
 
   /** @returns null: none is ready */
@@ -182,7 +183,8 @@ class Keeper {
   /** Of a process that it started, as this machine counts (proc(5), NSpid). */
   private outerPid(inner: number): number {
     const [keeper = 0] = childrenOf(this.process.pid ?? 0);
-    return childrenOf(keeper).find((pid) => innerPid(pid) === inner) ?? 0;
+    // It is the last that began.
+    return childrenOf(keeper).findLast((pid) => innerPid(pid) === inner) ?? 0;
   }
 
   /** Whoever waits for a shell's end may be ended itself. */

@@ -134,6 +134,18 @@ describe('the register of sockets', () => {
     }
   }
 
+  it('looks a credential up anew for those that came since the last look began, once for all of them', async () => {
+    const first = open();
+    const others = [open(null, 'bob'), open(null, 'eve')];
+    expect(authenticator.lookups).toEqual(['s1']);
+    authenticator.ended.add('s1');
+    await settle();
+    expect(authenticator.lookups).toEqual(['s1', 's1']);
+    expect([first, ...others].map(({ socket }) => socket.ended)).toEqual([null, 4401, 4401]);
+    open();
+    expect(authenticator.lookups).toHaveLength(3);
+  });
+
   it('pings every 25 s, and drops who is silent for 60 s', async () => {
     const silent = open().socket;
     const talking = open().socket;

@@ -34,6 +34,8 @@ interface Open {
 @Injectable()
 export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly open = new Set<Open>();
+  /** By credential: those that came while it was looked up. */
+  private readonly waiting = new Map<string, Open[]>();
   private readonly loop: Loop;
   private stopListening: () => void = () => undefined;
 
@@ -77,7 +79,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       admitted: false,
     };
     this.open.add(entry);
-    void this.confirm([entry]);
+    void this.confirmNew(entry);
     socket.on('close', () => {
       this.open.delete(entry);
       this.count(environmentId);
@@ -141,6 +143,21 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return true;
   }
 
+  /** One look at a time for each credential: who comes while it is under way has the next, with all others who do. */
+  private async confirmNew(entry: Open): Promise<void> {
+    const key = keyOf(entry);
+    const waiting = this.waiting.get(key);
+    if (waiting) {
+      waiting.push(entry);
+      return;
+    }
+    for (let next: Open[] = [entry]; next.length > 0; next = this.waiting.get(key) ?? []) {
+      this.waiting.set(key, []);
+      await this.confirm(next);
+    }
+    this.waiting.delete(key);
+  }
+
   /** A credential that ended between the handshake's look at it and now, or by another process, was told of to nobody here. */
   private async confirm(entries: readonly Open[]): Promise<void> {
     const [first] = entries;
@@ -172,10 +189,9 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   private confirmEach(entries: readonly Open[]): void {
     const groups = new Map<string, Open[]>();
     for (const entry of entries) {
-      const { kind, id } = entry.principal.credential;
-      const group = groups.get(`${kind}/${id}`) ?? [];
+      const group = groups.get(keyOf(entry)) ?? [];
       group.push(entry);
-      groups.set(`${kind}/${id}`, group);
+      groups.set(keyOf(entry), group);
     }
     for (const group of groups.values()) void this.confirm(group);
   }
@@ -208,6 +224,10 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     const admitted = [...this.open].filter((entry) => entry.admitted && entry.environmentId === environmentId);
     this.activity.setConnections(environmentId, admitted.length);
   }
+}
+
+function keyOf({ principal: { credential } }: Open): string {
+  return `${credential.kind}/${credential.id}`;
 }
 
 function headsOf({ userId }: Principal): string {
