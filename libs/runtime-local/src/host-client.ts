@@ -9,6 +9,7 @@ import {
   allowFrame,
   type Attached,
   type Frame,
+  FrameError,
   FrameReader,
   HOST_PROTOCOL,
   type HostRequest,
@@ -306,7 +307,8 @@ export class HostClient {
     this.take = (chunk) => {
       try {
         reader.push(chunk, hear);
-      } catch {
+      } catch (error) {
+        if (!(error instanceof FrameError)) throw error;
         socket.destroy(); // it does not speak as a host does
       }
     };

@@ -154,6 +154,9 @@ export function inputFrame({ id, handle, mark }: InputHeader, bytes: Buffer): Bu
 
 export const takenFrame = (id: number, ok: boolean): Buffer => frame(FRAME_TAKEN, number(id, ID_BYTES), number(ok ? 1 : 0, 1));
 
+/** What cannot be ours. */
+export class FrameError extends Error {}
+
 /** Cuts a stream of bytes into frames. */
 export class FrameReader {
   /** Of a frame that has not come whole. */
@@ -167,7 +170,7 @@ export class FrameReader {
   /** @param most bytes of a frame */
   constructor(private readonly most: number) {}
 
-  /** @param chunk may be overwritten afterwards @throws Error for what cannot be ours */
+  /** @param chunk may be overwritten afterwards @throws FrameError for what cannot be ours */
   push(chunk: Buffer, take: (frame: Frame) => void): void {
     this.have += chunk.length;
     if (this.have < this.need) {
@@ -186,7 +189,7 @@ export class FrameReader {
       }
       if (data.length < HEAD_BYTES) break;
       const length = data.readUInt32BE(0);
-      if (length < 1 || length > this.most) throw new Error(`A frame of ${length} bytes`);
+      if (length < 1 || length > this.most) throw new FrameError(`A frame of ${length} bytes`);
       if (data[LENGTH_BYTES] === FRAME_OUTPUT) {
         if (data.length < HEAD_BYTES + HANDLE_BYTES) break;
         this.handle = data.readUInt32BE(HEAD_BYTES);
@@ -217,7 +220,7 @@ function parse(kind: number, body: Buffer): Frame {
     case FRAME_TAKEN:
       return { kind: 'taken', id: body.readUInt32BE(0), ok: body[ID_BYTES] === 1 };
     default:
-      throw new Error(`A frame of the unknown kind ${kind}`);
+      throw new FrameError(`A frame of the unknown kind ${kind}`);
   }
 }
 

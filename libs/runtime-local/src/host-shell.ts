@@ -49,6 +49,10 @@ export function hangUp(shell: HostShell): void {
   setTimeout(() => {
     if (shell.alive) kill(shellPid(shell), 'SIGKILL');
   }, MERCY_MS).unref();
+  // Whoever waits for it may be stopped, and tells nothing.
+  setTimeout(() => {
+    if (shell.alive) kill(shell.pid(), 'SIGKILL');
+  }, 2 * MERCY_MS).unref();
 }
 
 /** Is something else than the shell in its foreground? Null: it cannot be told. */

@@ -362,6 +362,8 @@ export function runHost(argv: readonly string[], front: FrontMaker | null): void
   });
   server.listen(socketPath, () => {
     chmodSync(socketPath, 0o600);
+    server.removeAllListeners('error');
+    server.on('error', (error) => log(`a connection is not taken: ${String(error)}`));
     // From now on its end would be that of every shell: what a client has brought about concerns that client.
     for (const name of ['uncaughtException', 'unhandledRejection'] as const)
       process.on(name, (error: unknown) => log(`${name}: ${error instanceof Error ? error.stack : String(error)}`));

@@ -426,6 +426,28 @@ describe('the local runtime', () => {
       expect(await one.channel.ended).toMatchObject({ code: 3 });
     });
 
+    it('can end each of them, and says what is in the foreground of each, the last that it had terminals for too', async () => {
+      const all = await Promise.all(Array.from({ length: 24 }, () => shell()));
+      for (const { channel } of all) expect(await channel.foregroundBusy()).toBe(false);
+      for (const { channel } of all) await channel.kill();
+      for (const { channel } of all) expect(await channel.ended).toMatchObject({ reason: 'killed' });
+    });
+
+    it('minds SIGTERM no more than its shells do', async () => {
+      const one = await fast();
+      expect(await one.run('kill -TERM $PPID $$; echo on')).toBe('on\n');
+      await one.channel.write(Buffer.from('exit 5\n'));
+      expect(await one.channel.ended).toMatchObject({ code: 5 });
+    });
+
+    it('gives it the variables that a joined one has', async () => {
+      const variables = 'env | grep -v -e ^_= -e ^WINDOWID= | sort';
+      const one = await fast();
+      const swift = await one.run(variables);
+      await one.run('kill -KILL $(ps -o ppid= -p $PPID)');
+      expect(await (await shell()).run(variables)).toBe(swift);
+    });
+
     it('ends with its shell if whoever waits for it is killed', async () => {
       const one = await fast();
       await one.channel.write(Buffer.from('kill -KILL $PPID\n'));

@@ -28,14 +28,6 @@ export function innerPid(pid: number): number {
   }
 }
 
-export function isThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
 function allPids(): readonly string[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
 }

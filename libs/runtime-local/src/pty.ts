@@ -160,11 +160,19 @@ export class Pty {
   static spare(cols = 80, rows = 24): SparePty {
     const { master, slave, pty: path } = native().open(cols, rows);
     unsealed.add(slave);
-    const pty = new Pty(master, path);
     const started = (): void => {
       closeSync(slave);
       unsealed.delete(slave);
     };
+    let pty: Pty;
+    try {
+      pty = new Pty(master, path);
+    } catch (error) {
+      started();
+      closeSync(master);
+      unsealed.delete(master);
+      throw error;
+    }
     return { pty, slave, started, ended: (end) => pty.end(end) };
   }
 

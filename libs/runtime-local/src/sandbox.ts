@@ -293,20 +293,22 @@ const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec
 /**
  * Starts a shell on each terminal that it is told to, and says so: its wait's pid when it began, and its exit status when it ended. `set -m` keeps
  * what runs in the background from ignoring SIGINT. A shell that a signal ended has a status that it could have exited with, too; but that
- * bash reports by itself, with the command.
+ * bash reports by itself, with the command (not of SIGINT, SIGPIPE and SIGTERM, which end no interactive shell). Whoever waits minds SIGTERM no more
+ * than an interactive shell does; a handler, unlike what is ignored, is not passed on. The user's variables come last: none is ours to lose.
  */
 const KEEPER = `
-. ${PROFILE}
-cd /workspace 2>/dev/null
 set -m
-shut='${STATUS_FD}>&-'
-for ((fd = ${FIRST_TERMINAL_FD}; fd < ${FIRST_TERMINAL_FD} + $1; fd++)); do shut+=" $fd>&-"; done
 echo ready >&${STATUS_FD}
 while read -r fd; do
   (
+    trap : TERM INT
     echo "begun $fd $BASHPID" >&${STATUS_FD}
-    eval "/usr/bin/setsid -c /bin/bash -i <&$fd >&$fd 2>&$fd $shut"
-    echo "ended $fd $?" >&${STATUS_FD}
+    for ((other = ${FIRST_TERMINAL_FD}; other < ${FIRST_TERMINAL_FD} + $1; other++)); do
+      [ "$other" = "$fd" ] || eval "exec $other>&-"
+    done
+    eval ". ${PROFILE}; SHLVL=0; cd /workspace 2>/dev/null
+      /usr/bin/setsid -c /bin/bash -i <&$fd >&$fd 2>&$fd $fd>&- ${STATUS_FD}>&-
+      echo \\"ended $fd \\$?\\" >&${STATUS_FD}"
   ) </dev/null 2>&${STATUS_FD} &
   eval "exec $fd>&-"
 done

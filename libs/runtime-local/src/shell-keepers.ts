@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Readable } from 'node:stream';
-import { childrenOf, innerPid, isThere } from './processes';
+import { childrenOf, innerPid } from './processes';
 import { type OpenedPty, Pty, type SparePty } from './pty';
 import { FIRST_TERMINAL_FD, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
@@ -11,15 +11,19 @@ import { spawnSealed } from './spawn-sealed';
 const FIRST = 8;
 const NEXT = 16;
 /** What one says is short; who says more than this for each of its shells is a debugger that its user has attached. */
-const SAID_BYTES = 512;
+const SAID_BYTES = 4_096;
+/** Where there was no room for one, another is not tried sooner. */
+const REST_MS = 10_000;
 const LOOK_MS = 1_000;
 const BEGUN_MS = 5_000;
 
 interface Shell {
   readonly spare: SparePty;
-  /** Of the process that waits for its end, as this machine counts; 0: not known (yet). */
+  /** Of the process that waits for its end, as this machine counts and as its namespace does; 0: it has not begun. */
   pid: number;
-  begun: boolean;
+  inner: number;
+  /** It was not there when it was looked for last. */
+  missed: boolean;
   /** A signal has ended it. */
   killed: boolean;
 }
@@ -33,6 +37,7 @@ export class ShellKeepers {
   /** Of the last one. */
   private size = 0;
   private over = false;
+  private restUntil = 0;
 
   /** @param command starts the program of so many terminals in the sandbox */
   constructor(private readonly command: (terminals: number) => readonly string[]) {}
@@ -40,9 +45,19 @@ export class ShellKeepers {
   /** Sees to it that the next shells are started fast. */
   prepare(): void {
     const spares = [...this.keepers].reduce((sum, keeper) => sum + keeper.spares, 0);
-    if (this.over || (spares > 0 && spares >= this.size / 2)) return;
-    this.size = this.size === 0 ? FIRST : NEXT;
-    const keeper = new Keeper(this.command(this.size), this.size, (began) => {
+    if (this.over || performance.now() < this.restUntil || (spares > 0 && spares >= this.size / 2)) return;
+    const size = this.size === 0 ? FIRST : NEXT;
+    try {
+      this.add(size);
+      this.size = size;
+    } catch {
+      // This machine has no more PTYs, files or processes; one shell may still find its own.
+      this.restUntil = performance.now() + REST_MS;
+    }
+  }
+
+  private add(size: number): void {
+    const keeper = new Keeper(this.command(size), size, (began) => {
       this.keepers.delete(keeper);
       // What does not begin once will not another time.
       if (!began) this.over = true;
@@ -87,17 +102,26 @@ class Keeper {
     private readonly onOver: (began: boolean) => void,
   ) {
     this.patience = terminals * SAID_BYTES;
-    this.unused = Array.from({ length: terminals }, (_, index) => ({ spare: Pty.spare(), fd: FIRST_TERMINAL_FD + index }));
-    this.process = spawnSealed(file, args, {
-      stdio: ['pipe', 'ignore', 'ignore', 'pipe', ...this.unused.map(({ spare }) => spare.slave)],
-      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
-      cwd: '/',
-    });
-    for (const { spare } of this.unused) spare.started();
+    this.unused = [];
+    try {
+      for (let index = 0; index < terminals; index += 1) this.unused.push({ spare: Pty.spare(), fd: FIRST_TERMINAL_FD + index });
+      this.process = spawnSealed(file, args, {
+        stdio: ['pipe', 'ignore', 'ignore', 'pipe', ...this.unused.map(({ spare }) => spare.slave)],
+        env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
+        cwd: '/',
+        // A process group of its own: it is its user's, who may make it signal all of its group.
+        detached: true,
+      });
+    } catch (error) {
+      for (const { spare } of this.unused) spare.ended({ code: null, signal: 'SIGHUP' });
+      throw error;
+    } finally {
+      for (const { spare } of this.unused) spare.started();
+    }
     this.process.on('error', () => this.end());
     this.process.on('exit', () => this.retire());
     this.process.stdin?.on('error', () => undefined); // it has ended: what it says tells
-    const said = this.process.stdio[STATUS_FD] as Readable | null;
+    const said = this.said();
     said?.setEncoding('utf8').on('data', (chunk: string) => this.hear(chunk));
     said?.on('close', () => this.end());
     this.look = setInterval(() => this.lookAfter(), LOOK_MS).unref();
@@ -112,14 +136,12 @@ class Keeper {
     const next = this.unused.shift();
     if (!next) return null;
     const { spare, fd } = next;
-    const shell: Shell = { spare, pid: 0, begun: false, killed: false };
+    const shell: Shell = { spare, pid: 0, inner: 0, missed: false, killed: false };
     this.shells.set(fd, shell);
     spare.pty.resize(cols, rows);
     this.process.stdin?.write(`${fd}\n`);
     setTimeout(() => this.lookFor(fd, shell), BEGUN_MS).unref();
-    // It has no more to do than to wait.
-    if (this.unused.length === 0) this.process.stdin?.end();
-    return { pty: spare.pty, pid: () => shell.pid };
+    return { pty: spare.pty, pid: () => (isHere(shell) ? shell.pid : 0) };
   }
 
   /** Nobody is left to tell how a shell ended. */
@@ -127,7 +149,7 @@ class Keeper {
     clearInterval(this.look);
     this.onOver(this.began);
     this.process.stdin?.destroy();
-    this.process.stdio[STATUS_FD]?.destroy();
+    this.said()?.destroy();
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
     for (const { spare } of this.shells.values()) spare.ended({ code: null, signal: 'SIGHUP' });
     this.shells.clear();
@@ -152,11 +174,18 @@ class Keeper {
     const number = Number(fd ?? reported);
     const shell = this.shells.get(number);
     if (!shell) return;
-    if (word === 'begun') {
-      shell.begun = true;
-      shell.pid = this.outerPid(Number(value));
-    } else if (word === 'ended') this.over(number, shell, Number(value));
+    if (word === 'begun') this.begun(number, shell, Number(value));
+    else if (word === 'ended') this.over(number, shell, Number(value));
     else shell.killed = true;
+  }
+
+  private begun(fd: number, shell: Shell, inner: number): void {
+    shell.inner = inner;
+    shell.pid = this.outerPid(inner);
+    // Nobody could end one that cannot be found.
+    if (shell.pid === 0) this.lost(fd, shell, 'SIGHUP');
+    // When all have begun it has no more to do.
+    if (this.unused.length === 0 && [...this.shells.values()].every(({ pid }) => pid > 0)) this.process.stdin?.end();
   }
 
   private over(fd: number, { spare, killed }: Shell, status: number): void {
@@ -174,8 +203,8 @@ class Keeper {
   }
 
   /** An environment with as many processes as may be, or one whose user has stopped this one, starts none. */
-  private lookFor(fd: number, { begun, spare }: Shell): void {
-    if (begun || !this.shells.delete(fd)) return;
+  private lookFor(fd: number, { pid, spare }: Shell): void {
+    if (pid > 0 || !this.shells.delete(fd)) return;
     spare.ended({ code: 1, signal: null });
     this.retire();
   }
@@ -187,14 +216,30 @@ class Keeper {
     return childrenOf(keeper).findLast((pid) => innerPid(pid) === inner) ?? 0;
   }
 
-  /** Whoever waits for a shell's end may be ended itself. */
+  /** Whoever waits for a shell's end may be ended itself; but what it has said before may be read only now. */
   private lookAfter(): void {
-    for (const [fd, { pid, spare }] of this.shells) {
-      if (pid === 0 || isThere(pid)) continue;
-      this.shells.delete(fd);
-      spare.ended({ code: null, signal: 'SIGKILL' });
+    for (const [fd, shell] of this.shells) {
+      const missing = shell.pid > 0 && !isHere(shell);
+      if (missing && shell.missed) this.lost(fd, shell, 'SIGKILL');
+      shell.missed = missing;
     }
   }
+
+  private lost(fd: number, { spare }: Shell, signal: string): void {
+    this.shells.delete(fd);
+    spare.ended({ code: null, signal });
+  }
+
+  /** Null: there was no room for it. */
+  private said(): Readable | null {
+    const pipes = this.process.stdio as typeof this.process.stdio | undefined;
+    return (pipes?.[STATUS_FD] as Readable | undefined) ?? null;
+  }
+}
+
+/** Its number may be another's by now, whose number in its own namespace is another. */
+function isHere({ pid, inner }: Shell): boolean {
+  return pid > 0 && innerPid(pid) === inner;
 }
 
 function signalOf(status: number): string {

@@ -151,11 +151,14 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       waiting.push(entry);
       return;
     }
-    for (let next: Open[] = [entry]; next.length > 0; next = this.waiting.get(key) ?? []) {
-      this.waiting.set(key, []);
-      await this.confirm(next);
+    try {
+      for (let next: Open[] = [entry]; next.length > 0; next = this.waiting.get(key) ?? []) {
+        this.waiting.set(key, []);
+        await this.confirm(next);
+      }
+    } finally {
+      this.waiting.delete(key);
     }
-    this.waiting.delete(key);
   }
 
   /** A credential that ended between the handshake's look at it and now, or by another process, was told of to nobody here. */
