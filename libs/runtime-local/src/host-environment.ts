@@ -328,7 +328,9 @@ export class HostEnvironment {
     if (line === 'ready' && run.phase === 'starting') {
       run.phase = 'running';
       if (run.target > 0 && existsSync('/bin/bash'))
-        run.keepers = new ShellKeepers((terminals) => keeperArguments(joining(run), terminals));
+        run.keepers = new ShellKeepers((terminals) =>
+          run.phase === 'running' ? keeperArguments(joining(run), terminals) : null,
+        );
       run.keepers?.prepare();
       this.say('info', 'Running');
     }

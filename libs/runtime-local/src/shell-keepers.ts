@@ -2,7 +2,7 @@ import { type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Readable } from 'node:stream';
 import { childrenOf, innerPid } from './processes';
-import { type OpenedPty, Pty, type SparePty } from './pty';
+import { type OpenedPty, Pty, type PtyEnd, type SparePty } from './pty';
 import { FIRST_TERMINAL_FD, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
@@ -14,7 +14,7 @@ const NEXT = 16;
 const SAID_BYTES = 4_096;
 /** Where there was no room for one, another is not tried sooner. */
 const REST_MS = 10_000;
-const LOOK_MS = 1_000;
+const LOOK_MS = 5_000;
 const BEGUN_MS = 5_000;
 
 interface Shell {
@@ -36,11 +36,13 @@ export class ShellKeepers {
   private readonly keepers = new Set<Keeper>();
   /** Of the last one. */
   private size = 0;
+  /** Of the shells that they started and that run. */
+  private running = 0;
   private over = false;
   private restUntil = 0;
 
-  /** @param command starts the program of so many terminals in the sandbox */
-  constructor(private readonly command: (terminals: number) => readonly string[]) {}
+  /** @param command starts the program of so many terminals in the sandbox; null: it is about to end */
+  constructor(private readonly command: (terminals: number) => readonly string[] | null) {}
 
   /** Sees to it that the next shells are started fast. */
   prepare(): void {
@@ -57,12 +59,28 @@ export class ShellKeepers {
   }
 
   private add(size: number): void {
-    const keeper = new Keeper(this.command(size), size, (began) => {
-      this.keepers.delete(keeper);
-      // What does not begin once will not another time.
-      if (!began) this.over = true;
-    });
+    const command = this.command(size);
+    if (!command) return;
+    const keeper = new Keeper(
+      command,
+      size,
+      (began) => {
+        this.keepers.delete(keeper);
+        // What does not begin once will not another time.
+        if (!began) this.over = true;
+      },
+      () => this.shellEnded(),
+    );
     this.keepers.add(keeper);
+  }
+
+  /** What was there for a crowd goes with it. */
+  private shellEnded(): void {
+    this.running -= 1;
+    if (this.running > 0 || this.over || this.size === FIRST) return;
+    for (const keeper of this.keepers) keeper.end();
+    this.size = 0;
+    this.prepare();
   }
 
   /** @returns null: none is ready */
@@ -70,6 +88,7 @@ export class ShellKeepers {
     for (const keeper of this.keepers) {
       const opened = keeper.open(cols, rows);
       if (!opened) continue;
+      this.running += 1;
       this.prepare();
       return opened;
     }
@@ -100,6 +119,7 @@ class Keeper {
     [file = '', ...args]: readonly string[],
     terminals: number,
     private readonly onOver: (began: boolean) => void,
+    private readonly onShellEnded: () => void,
   ) {
     this.patience = terminals * SAID_BYTES;
     this.unused = [];
@@ -151,8 +171,7 @@ class Keeper {
     this.process.stdin?.destroy();
     this.said()?.destroy();
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
-    for (const { spare } of this.shells.values()) spare.ended({ code: null, signal: 'SIGHUP' });
-    this.shells.clear();
+    for (const [fd, shell] of this.shells) this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
   }
 
   private hear(chunk: string): void {
@@ -175,7 +194,7 @@ class Keeper {
     const shell = this.shells.get(number);
     if (!shell) return;
     if (word === 'begun') this.begun(number, shell, Number(value));
-    else if (word === 'ended') this.over(number, shell, Number(value));
+    else if (word === 'ended') this.ended(number, shell, Number(value));
     else shell.killed = true;
   }
 
@@ -183,14 +202,13 @@ class Keeper {
     shell.inner = inner;
     shell.pid = this.outerPid(inner);
     // Nobody could end one that cannot be found.
-    if (shell.pid === 0) this.lost(fd, shell, 'SIGHUP');
+    if (shell.pid === 0) this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
     // When all have begun it has no more to do.
     if (this.unused.length === 0 && [...this.shells.values()].every(({ pid }) => pid > 0)) this.process.stdin?.end();
   }
 
-  private over(fd: number, { spare, killed }: Shell, status: number): void {
-    this.shells.delete(fd);
-    spare.ended(killed ? { code: null, signal: signalOf(status) } : { code: status, signal: null });
+  private ended(fd: number, shell: Shell, status: number): void {
+    this.finish(fd, shell, shell.killed ? { code: null, signal: signalOf(status) } : { code: status, signal: null });
     if (this.shells.size === 0 && this.unused.length === 0) this.end();
   }
 
@@ -203,9 +221,9 @@ class Keeper {
   }
 
   /** An environment with as many processes as may be, or one whose user has stopped this one, starts none. */
-  private lookFor(fd: number, { pid, spare }: Shell): void {
-    if (pid > 0 || !this.shells.delete(fd)) return;
-    spare.ended({ code: 1, signal: null });
+  private lookFor(fd: number, shell: Shell): void {
+    if (shell.pid > 0 || !this.shells.has(fd)) return;
+    this.finish(fd, shell, { code: 1, signal: null });
     this.retire();
   }
 
@@ -220,14 +238,15 @@ class Keeper {
   private lookAfter(): void {
     for (const [fd, shell] of this.shells) {
       const missing = shell.pid > 0 && !isHere(shell);
-      if (missing && shell.missed) this.lost(fd, shell, 'SIGKILL');
+      if (missing && shell.missed) this.finish(fd, shell, { code: null, signal: 'SIGKILL' });
       shell.missed = missing;
     }
   }
 
-  private lost(fd: number, { spare }: Shell, signal: string): void {
+  private finish(fd: number, { spare }: Shell, end: PtyEnd): void {
     this.shells.delete(fd);
-    spare.ended({ code: null, signal });
+    spare.ended(end);
+    this.onShellEnded();
   }
 
   /** Null: there was no room for it. */
