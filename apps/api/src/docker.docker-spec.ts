@@ -113,7 +113,7 @@ describe('environments on a container engine, over HTTP and WebSocket', () => {
     const reasons = ['runtime_state_lost'];
     // Whoever looks between its end and its removal sees 137, which Podman does not tell from a want of memory (plans/0025).
     if (await engine.isPodman()) reasons.push('out_of_memory');
-    const { status_reason, retryable } = (await life.reach(id, 'error'));
+    const { status_reason, retryable } = await life.reach(id, 'error');
     expect([reasons, retryable]).toEqual([expect.arrayContaining([status_reason]), true]);
     await life.act(id, 'start', 'running');
     const again = await life.shellOf(id);
