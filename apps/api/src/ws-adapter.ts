@@ -10,7 +10,16 @@ import {
   toDomainError,
   toProblem,
 } from '@devpocket/http';
-import { CLOSE, CLOSE_CODE, closeWithError, DEFLATE, TERMINAL_FRAME_BYTES, endListening, comeBack } from '@devpocket/websocket';
+import {
+  CLOSE,
+  CLOSE_CODE,
+  closeWithError,
+  comeBack,
+  DEFLATE,
+  endListening,
+  refuseHandshake,
+  TERMINAL_FRAME_BYTES,
+} from '@devpocket/websocket';
 import { DomainError, isId } from '@devpocket/kernel';
 import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
@@ -246,20 +255,7 @@ const stopping = (): DomainError => new DomainError('unavailable', 'unavailable'
 
 /** An upgrade that is not taken is answered as any request. */
 function reject(request: IncomingMessage, stream: Duplex, error: DomainError): void {
-  const problem = toProblem(error, idOf(request));
-  const body = Buffer.from(JSON.stringify(problem));
-  const head = [
-    `HTTP/1.1 ${problem.status} ${problem.title}`,
-    'Connection: close',
-    'Content-Type: application/problem+json',
-    `Content-Length: ${body.length}`,
-    `X-Request-Id: ${problem.request_id}`,
-    'Sec-WebSocket-Version: 13',
-    ...(problem.retry_after === undefined ? [] : [`Retry-After: ${problem.retry_after}`]),
-  ];
-  // A client that does not close its half would be held for ever: nothing else looks after an upgrade's connection.
-  stream.once('finish', () => stream.destroy());
-  stream.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+  refuseHandshake(stream, toProblem(error, idOf(request)));
 }
 
 function decode(text: string): string {

@@ -7,6 +7,7 @@ import {
   DEFLATE,
   endListening,
   refuse,
+  refuseHandshake,
   sendMessage,
   SocketPulse,
   SUBPROTOCOL,
@@ -14,7 +15,6 @@ import {
 } from '@devpocket/websocket';
 import { type IncomingMessage } from 'node:http';
 import { type Socket } from 'node:net';
-import { type Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { attachClient, type Resumed } from './attach-client';
 import { type ScreenAt } from './session-screen';
@@ -258,23 +258,10 @@ function socketServer(perMessageDeflate: typeof DEFLATE | false): WebSocketServe
     perMessageDeflate,
   });
   server.on('headers', (headers, request) => headers.push(`X-Request-Id: ${(request as Handshake).requestId}`));
-  server.on('wsClientError', ({ message }, stream, request) => reject(stream, message, (request as Handshake).requestId));
+  server.on('wsClientError', ({ message: detail }, stream, request) => {
+    const { requestId } = request as Handshake;
+    const problem = { type: 'about:blank', title: 'Bad Request', status: 400, detail, code: 'malformed_request' };
+    refuseHandshake(stream, { ...problem, request_id: requestId });
+  });
   return server;
-}
-
-/** As every request is answered that cannot be understood (contract §2, RFC 9457). */
-function reject(stream: Duplex, detail: string, requestId: string): void {
-  const title = 'Bad Request';
-  const problem = { type: 'about:blank', title, status: 400, detail, code: 'malformed_request', request_id: requestId };
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 400 ${title}`,
-    'Connection: close',
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${requestId}`,
-    'Sec-WebSocket-Version: 13',
-  ];
-  stream.once('finish', () => stream.destroy());
-  stream.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -5,7 +5,7 @@ import { type ScreenFormat, type ScreenKeeper } from './screen.messages';
 import { SessionInput } from './session-input';
 import { type ScreenAt, SessionScreen } from './session-screen';
 import { SharedSize } from './shared-size';
-import { comeBack } from '@devpocket/websocket';
+import { CLOSE, comeBack } from '@devpocket/websocket';
 import { AttachedClient, type Outlet, STALL_MS } from './terminal-client';
 import { orphanedHead } from './utf8';
 
@@ -16,10 +16,6 @@ import { orphanedHead } from './utf8';
 const AHEAD_BYTES = { attached: 262_144, detached: 65_536, fresh: 2_048 };
 /** How long kept output may take to come: what a container says of it may not be so. */
 const RESTORE_MS = 10_000;
-const CLOSE_RESTARTING = 1012;
-const CLOSE_REPLACED = 4408;
-const CLOSE_GONE = 4410;
-const CLOSE_DONE = 1000;
 
 export interface AttachRequest {
   readonly clientId: string;
@@ -332,17 +328,17 @@ export class TerminalSession {
   }
 
   private farewell(client: AttachedClient, { code, signal, reason }: TerminalExit): void {
-    client.finish({ type: 'exit', code, signal, reason }, reason === 'environment_stopped' ? CLOSE_GONE : CLOSE_DONE, reason);
+    client.finish({ type: 'exit', code, signal, reason }, reason === 'environment_stopped' ? CLOSE.gone : CLOSE.done, reason);
   }
 
   private sendOff(client: AttachedClient): void {
     client.send({ type: 'error', code: 'restarting', message: 'The session moves; connect again', ...comeBack() });
-    client.close(CLOSE_RESTARTING, 'restarting');
+    client.close(CLOSE.restarting, 'restarting');
   }
 
   private replace(other: AttachedClient): void {
     other.send({ type: 'error', code: 'replaced', message: 'This client connected again' });
-    other.close(CLOSE_REPLACED, 'replaced');
+    other.close(CLOSE.replaced, 'replaced');
     this.clients.delete(other);
   }
 

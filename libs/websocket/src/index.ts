@@ -1,3 +1,4 @@
 export * from './deflate';
+export * from './handshake';
 export * from './messages';
 export * from './socket-pulse';
