@@ -170,7 +170,10 @@ export async function crowd(open: () => Promise<RawTerminal>, count: number, atO
       const index = terminals.push(null as unknown as RawTerminal) - 1;
       const terminal = await open();
       terminals[index] = terminal;
-      while (terminal.bytes === 0) await delay(1);
+      while (terminal.bytes === 0) {
+        if (terminal.closed) throw new Error(`a terminal ended before it was ready: ${terminal.control.join(' ')}`);
+        await delay(1);
+      }
       ready.push(performance.now() - begun);
     }
   };

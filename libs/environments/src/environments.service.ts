@@ -1,6 +1,6 @@
 import { type Principal } from '@devpocket/access';
 import { AuthSettings, RuntimeSettings } from '@devpocket/config';
-import { Clock, DomainError, type Page, type PageRequest, type Region } from '@devpocket/kernel';
+import { Clock, DomainError, Looks, type Page, type PageRequest, type Region } from '@devpocket/kernel';
 import { type Place, type RuntimeKind } from '@devpocket/runtime';
 import { CUSTOM_TEMPLATE, type Template, TemplatesService } from '@devpocket/templates';
 import { PLAN_LIMITS } from '@devpocket/users';
@@ -56,6 +56,8 @@ const ACCESS_MS = 1_000;
 
 @Injectable()
 export class EnvironmentsService {
+  private readonly looks = new Looks<Environment>();
+
   constructor(
     private readonly environments: EnvironmentRepository,
     private readonly templates: TemplatesService,
@@ -146,7 +148,7 @@ export class EnvironmentsService {
 
   /** @throws DomainError `not_found` */
   async locate(principal: Principal, id: string): Promise<LocatedEnvironment> {
-    const environment = await this.get(principal, id);
+    const environment = await this.looks.get(`${principal.userId}/${id}`, () => this.get(principal, id));
     const { userId, name, template, shown, statusVersion, runtimeKind, wanted, lastAccessed } = environment;
     // To the second: a page that opens several sockets is one access, and one write.
     if (this.clock.millis() - (lastAccessed?.getTime() ?? 0) >= ACCESS_MS)

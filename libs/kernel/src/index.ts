@@ -5,6 +5,7 @@ export * from './error-code';
 export * from './folder';
 export * from './gather';
 export * from './id';
+export * from './looks';
 export * from './loop';
 export * from './name-key';
 export * from './page';

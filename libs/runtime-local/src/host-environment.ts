@@ -15,16 +15,7 @@ import { LogWriter } from './log-file';
 import { childrenOf, markedPids, namespacePids, networkUsage, signal, usageOf } from './processes';
 import { spawnSealed } from './spawn-sealed';
 import { StorageWatch } from './storage-watch';
-import {
-  BASE_VARIABLES,
-  FD,
-  hiddenFolders,
-  joinArguments,
-  type Joining,
-  keeperArguments,
-  sandboxCommand,
-  setUpTexts,
-} from './sandbox';
+import { BASE_VARIABLES, FD, hiddenFolders, joinArguments, type Joining, sandboxCommand, setUpTexts } from './sandbox';
 import { ShellKeepers } from './shell-keepers';
 import { networkArguments } from './sandbox-network';
 
@@ -328,9 +319,7 @@ export class HostEnvironment {
     if (line === 'ready' && run.phase === 'starting') {
       run.phase = 'running';
       if (run.target > 0 && existsSync('/bin/bash'))
-        run.keepers = new ShellKeepers((terminals) =>
-          run.phase === 'running' ? keeperArguments(joining(run), terminals) : null,
-        );
+        run.keepers = new ShellKeepers(() => (run.phase === 'running' ? joining(run) : null));
       run.keepers?.prepare();
       this.say('info', 'Running');
     }

@@ -423,12 +423,14 @@ describe('the local runtime', () => {
     it('is not needed: one that was killed is followed by another, and what it started goes on', async () => {
       const one = await fast();
       await one.run('keeper=$(ps -o ppid= -p $PPID); kill -STOP $keeper');
-      sessions += 1;
-      const request = { sessionId: `s${sessions}`, cols: 80, rows: 24 };
-      // It is asked, and does not begin.
-      expect(await new Shell(await driver.openTerminal(placeOf(ONE), request)).channel.ended).toMatchObject({ code: 1 });
-      expect(await (await shell()).run('echo joined')).toBe('joined\n');
-      await one.run('kill -KILL $keeper');
+      // They are asked for, and it does not begin; what was typed meanwhile is theirs.
+      const joined = await Promise.all([shell(), shell()]);
+      for (const each of joined) {
+        expect(await each.run('stty size; tr "\\0" " " < /proc/$PPID/cmdline')).not.toContain('/run/devpocket/terminals');
+        expect(await each.channel.foregroundBusy()).toBe(false);
+        await each.channel.write(Buffer.from('exit 4\n'));
+        expect(await each.channel.ended).toMatchObject({ code: 4 });
+      }
       expect(await (await fast()).run('echo another')).toBe('another\n');
       expect(await one.run('echo on')).toBe('on\n');
       await one.channel.write(Buffer.from('exit 3\n'));

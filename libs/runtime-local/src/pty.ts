@@ -138,23 +138,11 @@ export class Pty {
     this.stream.on('close', () => unsealed.delete(fd));
   }
 
-  /**
-   * For a program that becomes the leader of its session by itself (`setsid -c`): what joins another pid namespace has to, because
-   * there the leader that forkpty makes does not exist and job control would fail.
-   */
+  /** For a program that `start` starts. */
   static joined(command: readonly string[], cols: number, rows: number): OpenedPty {
     const spare = Pty.spare(cols, rows);
-    const { pty, slave } = spare;
-    const [file = '', ...args] = command;
-    const child = spawnSealed(file, args, {
-      stdio: [slave, slave, slave],
-      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
-      cwd: '/',
-    });
     spare.started();
-    child.once('exit', (code, signal) => pty.end({ code, signal }));
-    child.once('error', () => pty.end({ code: 127, signal: null }));
-    return { pty, pid: () => child.pid ?? 0 };
+    return { pty: spare.pty, pid: spare.pty.start(command) };
   }
 
   static spare(cols = 80, rows = 24): SparePty {
@@ -194,6 +182,19 @@ export class Pty {
     const pty = new Pty(fd, path);
     ended = (end) => pty.end(end);
     return { pty, pid: () => pid };
+  }
+
+  /**
+   * Starts a program that becomes the leader of its session by itself (`setsid -c`): what joins another pid namespace has to, because
+   * there the leader that forkpty makes does not exist and job control would fail. @returns its pid; 0: it could not be started
+   */
+  start([file = '', ...args]: readonly string[]): () => number {
+    const { slave } = this;
+    const env = { PATH: SEARCH_PATH, LANG: 'C.UTF-8' };
+    const child = spawnSealed(file, args, { stdio: [slave, slave, slave], env, cwd: '/' });
+    child.once('exit', (code, signal) => this.end({ code, signal }));
+    child.once('error', () => this.end({ code: 127, signal: null }));
+    return () => child.pid ?? 0;
   }
 
   /**

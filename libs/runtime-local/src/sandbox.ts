@@ -298,14 +298,15 @@ const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec
  */
 const KEEPER = `
 set -m
+close=
+for ((fd = ${FIRST_TERMINAL_FD}; fd < ${FIRST_TERMINAL_FD} + $1; fd++)); do close+=" $fd>&-"; done
 echo ready >&${STATUS_FD}
 while read -r fd; do
+  close=\${close/" $fd>&-"/}
   (
     trap : TERM INT
     echo "begun $fd $BASHPID" >&${STATUS_FD}
-    for ((other = ${FIRST_TERMINAL_FD}; other < ${FIRST_TERMINAL_FD} + $1; other++)); do
-      [ "$other" = "$fd" ] || eval "exec $other>&-"
-    done
+    eval "exec $close"
     eval ". ${PROFILE}; SHLVL=0; cd /workspace 2>/dev/null
       /usr/bin/setsid -c /bin/bash -i <&$fd >&$fd 2>&$fd $fd>&- ${STATUS_FD}>&-
       echo \\"ended $fd \\$?\\" >&${STATUS_FD}"

@@ -1,9 +1,9 @@
 import { type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Readable } from 'node:stream';
-import { childrenOf, innerPid } from './processes';
+import { childrenOf, innerPid, namespacePids, signal } from './processes';
 import { type OpenedPty, Pty, type PtyEnd, type SparePty } from './pty';
-import { FIRST_TERMINAL_FD, STATUS_FD } from './sandbox';
+import { FIRST_TERMINAL_FD, joinArguments, type Joining, keeperArguments, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
 
@@ -15,13 +15,17 @@ const SAID_BYTES = 4_096;
 /** Where there was no room for one, another is not tried sooner. */
 const REST_MS = 10_000;
 const LOOK_MS = 5_000;
-const BEGUN_MS = 5_000;
+/** A shell that has not begun by then is joined to its sandbox instead. */
+const BEGUN_MS = 1_000;
+const SAYS_MS = 100;
 
 interface Shell {
   readonly spare: SparePty;
   /** Of the process that waits for its end, as this machine counts and as its namespace does; 0: it has not begun. */
   pid: number;
   inner: number;
+  /** Of what was joined in its place. */
+  joined: (() => number) | null;
   /** It was not there when it was looked for last. */
   missed: boolean;
   /** A signal has ended it. */
@@ -41,8 +45,8 @@ export class ShellKeepers {
   private over = false;
   private restUntil = 0;
 
-  /** @param command starts the program of so many terminals in the sandbox; null: it is about to end */
-  constructor(private readonly command: (terminals: number) => readonly string[] | null) {}
+  /** @param joining how a program joins the sandbox; null: that is about to end */
+  constructor(private readonly joining: () => Joining | null) {}
 
   /** Sees to it that the next shells are started fast. */
   prepare(): void {
@@ -59,10 +63,10 @@ export class ShellKeepers {
   }
 
   private add(size: number): void {
-    const command = this.command(size);
-    if (!command) return;
+    const joining = this.joining();
+    if (!joining) return;
     const keeper = new Keeper(
-      command,
+      joining,
       size,
       (began) => {
         this.keepers.delete(keeper);
@@ -83,7 +87,7 @@ export class ShellKeepers {
     this.prepare();
   }
 
-  /** @returns null: none is ready */
+  /** @returns null: there is none, nor does one come */
   open(cols: number, rows: number): OpenedPty | null {
     for (const keeper of this.keepers) {
       const opened = keeper.open(cols, rows);
@@ -108,15 +112,14 @@ class Keeper {
   private readonly process: ChildProcess;
   private readonly unused: { readonly spare: SparePty; readonly fd: number }[];
   private readonly shells = new Map<number, Shell>();
-  /** It takes orders; it has at some time. */
-  private ready = false;
+  /** It has come to read orders; those of before it finds then. */
   private began = false;
   private text = '';
   private patience: number;
   private readonly look: NodeJS.Timeout;
 
   constructor(
-    [file = '', ...args]: readonly string[],
+    private readonly joining: Joining,
     terminals: number,
     private readonly onOver: (began: boolean) => void,
     private readonly onShellEnded: () => void,
@@ -125,6 +128,7 @@ class Keeper {
     this.unused = [];
     try {
       for (let index = 0; index < terminals; index += 1) this.unused.push({ spare: Pty.spare(), fd: FIRST_TERMINAL_FD + index });
+      const [file = '', ...args] = keeperArguments(joining, terminals);
       this.process = spawnSealed(file, args, {
         stdio: ['pipe', 'ignore', 'ignore', 'pipe', ...this.unused.map(({ spare }) => spare.slave)],
         env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
@@ -152,16 +156,15 @@ class Keeper {
   }
 
   open(cols: number, rows: number): OpenedPty | null {
-    if (!this.ready) return null;
     const next = this.unused.shift();
     if (!next) return null;
     const { spare, fd } = next;
-    const shell: Shell = { spare, pid: 0, inner: 0, missed: false, killed: false };
+    const shell: Shell = { spare, pid: 0, inner: 0, joined: null, missed: false, killed: false };
     this.shells.set(fd, shell);
     spare.pty.resize(cols, rows);
     this.process.stdin?.write(`${fd}\n`);
-    setTimeout(() => this.lookFor(fd, shell), BEGUN_MS).unref();
-    return { pty: spare.pty, pid: () => (isHere(shell) ? shell.pid : 0) };
+    setTimeout(() => this.lookFor(shell), BEGUN_MS).unref();
+    return { pty: spare.pty, pid: () => shell.joined?.() ?? (isHere(shell) ? shell.pid : 0) };
   }
 
   /** Nobody is left to tell how a shell ended. */
@@ -186,13 +189,17 @@ class Keeper {
   }
 
   private told(line: string): void {
-    if (line === 'ready') this.began = this.ready = true;
+    if (line === 'ready') this.began = true;
     const [, word, fd, value] = /^(begun|ended) (\d+) (\d+)$/.exec(line) ?? [];
     // Bash's report of a signal ends with the command, of which this is a part; its words are in the user's language.
     const [, reported] = word === undefined ? (/<&(\d+)/.exec(line) ?? []) : [];
     const number = Number(fd ?? reported);
     const shell = this.shells.get(number);
-    if (!shell) return;
+    if (!shell) {
+      // Another has its terminal already.
+      if (word === 'begun') signal(this.outerPid(Number(value)), 'SIGKILL');
+      return;
+    }
     if (word === 'begun') this.begun(number, shell, Number(value));
     else if (word === 'ended') this.ended(number, shell, Number(value));
     else shell.killed = true;
@@ -214,24 +221,32 @@ class Keeper {
 
   /** It starts no more; what it started goes on. */
   private retire(): void {
-    this.ready = false;
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
     this.onOver(this.began);
+    // What it has begun a moment ago says so yet.
+    for (const shell of this.shells.values()) setTimeout(() => this.lookFor(shell), SAYS_MS).unref();
     if (this.shells.size === 0) this.end();
   }
 
-  /** An environment with as many processes as may be, or one whose user has stopped this one, starts none. */
-  private lookFor(fd: number, shell: Shell): void {
-    if (shell.pid > 0 || !this.shells.has(fd)) return;
-    this.finish(fd, shell, { code: 1, signal: null });
+  /** One whose user has stopped it, or that has just been killed, starts none. */
+  private lookFor(late: Shell): void {
+    if (late.pid > 0 || ![...this.shells.values()].includes(late)) return;
+    signal(childrenOf(this.process.pid ?? 0)[0] ?? 0, 'SIGKILL');
+    for (const [fd, shell] of this.shells) {
+      if (shell.pid > 0) continue;
+      this.shells.delete(fd);
+      shell.joined = shell.spare.pty.start(joinArguments(this.joining));
+      this.onShellEnded();
+    }
     this.retire();
   }
 
   /** Of a process that it started, as this machine counts (proc(5), NSpid). */
   private outerPid(inner: number): number {
     const [keeper = 0] = childrenOf(this.process.pid ?? 0);
-    // It is the last that began.
-    return childrenOf(keeper).findLast((pid) => innerPid(pid) === inner) ?? 0;
+    const isIt = (pid: number): boolean => innerPid(pid) === inner;
+    // It is the last that began; whose parent has been killed is elsewhere.
+    return childrenOf(keeper).findLast(isIt) ?? namespacePids(this.joining.target).find(isIt) ?? 0;
   }
 
   /** Whoever waits for a shell's end may be ended itself; but what it has said before may be read only now. */

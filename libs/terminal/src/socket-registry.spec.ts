@@ -51,6 +51,7 @@ class FakeSocket extends EventEmitter {
 /** Tokens are `user:session:seconds`. */
 class FakeAuthenticator extends Authenticator {
   tell: (revocation: Revocation) => void = () => undefined;
+  miss: () => void = () => undefined;
   readonly ended = new Set<string>();
   readonly lookups: string[] = [];
   broken = false;
@@ -73,8 +74,9 @@ class FakeAuthenticator extends Authenticator {
     return Promise.resolve(this.principal(userId, id, null));
   }
 
-  onRevoked(listener: (revocation: Revocation) => void): () => void {
+  onRevoked(listener: (revocation: Revocation) => void, missed: () => void): () => void {
     this.tell = listener;
+    this.miss = missed;
     return () => undefined;
   }
 
@@ -133,18 +135,6 @@ describe('the register of sockets', () => {
       each();
     }
   }
-
-  it('looks a credential up anew for those that came since the last look began, once for all of them', async () => {
-    const first = open();
-    const others = [open(null, 'bob'), open(null, 'eve')];
-    expect(authenticator.lookups).toEqual(['s1']);
-    authenticator.ended.add('s1');
-    await settle();
-    expect(authenticator.lookups).toEqual(['s1', 's1']);
-    expect([first, ...others].map(({ socket }) => socket.ended)).toEqual([null, 4401, 4401]);
-    open();
-    expect(authenticator.lookups).toHaveLength(3);
-  });
 
   it('pings every 25 s, and drops who is silent for 60 s', async () => {
     const silent = open().socket;
@@ -218,16 +208,37 @@ describe('the register of sockets', () => {
     expect(other.ended).toBe(4401);
   });
 
-  it('does not live on with a credential that ended during its handshake', async () => {
+  it('does not live on with a credential whose end was told during its handshake', async () => {
     authenticator.ended.add('s1');
+    authenticator.tell({ userId: 'ada', credential: { kind: 'session', id: 's1', userId: 'ada' } });
     const late = open();
     const other = open(null, 'ada', 's2');
     await settle();
     expect([late.socket.ended, late.socket.told, other.socket.ended]).toEqual([4401, ['session_revoked'], null]);
+    authenticator.tell({ userId: 'eve', credential: null });
     authenticator.broken = true;
     const unknown = open(null, 'eve', 's1');
     await settle();
     expect(unknown.socket.ended).toBeNull();
+  });
+
+  it.each([
+    ['told', () => authenticator.tell({ userId: 'ada', credential: { kind: 'session', id: 's0', userId: 'ada' } }), ['s1', 's1']],
+    ['unheard', () => authenticator.miss(), ['s1', 's1', 's2']],
+  ])('looks anew only for whom an end may have concerned that was %s in the last minute', async (_how, happen, lookups) => {
+    open();
+    expect(authenticator.lookups).toEqual([]);
+    happen();
+    authenticator.lookups.splice(0);
+    open();
+    await seconds(4);
+    open();
+    open(null, 'eve', 's2');
+    expect(authenticator.lookups).toEqual(lookups);
+    await seconds(60);
+    authenticator.lookups.splice(0);
+    open();
+    expect(authenticator.lookups).toEqual([]);
   });
 
   it('ends soon with a credential that another process has ended, and not because the database is away', async () => {

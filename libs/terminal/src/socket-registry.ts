@@ -12,6 +12,8 @@ import { type WebSocket } from 'ws';
 const LOOK_MS = 1_000;
 /** How long a credential's end may go unheard: the command line and other processes tell nobody here. */
 const CONFIRM_MS = 5_000;
+/** No handshake takes longer. */
+const HEARD_MS = 60_000;
 const REVOKED = 'This session has ended; sign in again';
 
 interface Open {
@@ -34,8 +36,10 @@ interface Open {
 @Injectable()
 export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly open = new Set<Open>();
-  /** By credential: those that came while it was looked up. */
-  private readonly waiting = new Map<string, Open[]>();
+  /** Whose credentials ended lately, and when that was heard: who was judged before may come here after. */
+  private readonly heard = new Map<string, number>();
+  /** When some may have gone unheard. */
+  private missedAt = -Infinity;
   private readonly loop: Loop;
   private stopListening: () => void = () => undefined;
 
@@ -79,7 +83,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       admitted: false,
     };
     this.open.add(entry);
-    void this.confirmNew(entry);
+    if (now - Math.max(this.missedAt, this.heard.get(principal.userId) ?? -Infinity) < HEARD_MS) void this.confirm([entry]);
     socket.on('close', () => {
       this.open.delete(entry);
       this.count(environmentId);
@@ -118,9 +122,10 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Those of a user that are open here. */
   private ownOf(userId: string): number {
-    const isOwn = ({ admitted, principal, socket }: Open): boolean =>
-      admitted && principal.userId === userId && socket.readyState === socket.OPEN;
-    return [...this.open].filter(isOwn).length;
+    let count = 0;
+    for (const { admitted, principal, socket } of this.open)
+      if (admitted && principal.userId === userId && socket.readyState === socket.OPEN) count += 1;
+    return count;
   }
 
   /** The replica where its shell lives looks after its token, which is renewed there, and counts it. */
@@ -143,25 +148,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
     return true;
   }
 
-  /** One look at a time for each credential: who comes while it is under way has the next, with all others who do. */
-  private async confirmNew(entry: Open): Promise<void> {
-    const key = keyOf(entry);
-    const waiting = this.waiting.get(key);
-    if (waiting) {
-      waiting.push(entry);
-      return;
-    }
-    try {
-      for (let next: Open[] = [entry]; next.length > 0; next = this.waiting.get(key) ?? []) {
-        this.waiting.set(key, []);
-        await this.confirm(next);
-      }
-    } finally {
-      this.waiting.delete(key);
-    }
-  }
-
-  /** A credential that ended between the handshake's look at it and now, or by another process, was told of to nobody here. */
+  /** What ended by another process, or was told of before they came, they have not heard of. */
   private async confirm(entries: readonly Open[]): Promise<void> {
     const [first] = entries;
     if (!first) return;
@@ -185,6 +172,7 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** An end of one of them may have gone unheard. */
   private confirmAll(): void {
+    this.missedAt = this.clock.millis();
     this.confirmEach([...this.open].filter(({ confirmedAt }) => confirmedAt !== Infinity));
   }
 
@@ -212,10 +200,12 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
       entry.pulse.look(now, this.settings.stallSeconds * 1000);
     }
     this.confirmEach(due);
+    for (const [userId, at] of this.heard) if (now - at >= HEARD_MS) this.heard.delete(userId);
     return Promise.resolve();
   }
 
   private revoked(revocation: Revocation): void {
+    this.heard.set(revocation.userId, this.clock.millis());
     for (const { socket, principal } of this.open) {
       if (!concerns(revocation, principal.credential)) continue;
       closeWithError(socket, CLOSE.unauthenticated, 'session_revoked', REVOKED);
@@ -224,8 +214,9 @@ export class SocketRegistry implements OnApplicationBootstrap, OnModuleDestroy {
 
   private count(environmentId: string): void {
     if (environmentId === '') return;
-    const admitted = [...this.open].filter((entry) => entry.admitted && entry.environmentId === environmentId);
-    this.activity.setConnections(environmentId, admitted.length);
+    let admitted = 0;
+    for (const entry of this.open) if (entry.admitted && entry.environmentId === environmentId) admitted += 1;
+    this.activity.setConnections(environmentId, admitted);
   }
 }
 
