@@ -92,7 +92,9 @@ async function latency(peers: Peers): Promise<void> {
   const all = known(peers);
   const open = new Map<string, RawTerminal>();
   for (const peer of all) open.set(peer.name, await prepared(peer));
-  const idle = await rounds(all, (peer) => echoes(terminalOf(open, peer), count));
+  const measure = (peer: Peer): Promise<readonly number[]> => echoes(terminalOf(open, peer), count);
+  await rounds(all, measure, 1);
+  const idle = await rounds(all, measure);
   for (const terminal of open.values()) terminal.close();
   compareEchoes('echo idle', all, idle, { p50: 1.6, p99: 2.5 });
   const beside = await rounds(all, (peer) => echoesBesideFlood(peer, count));

@@ -14,12 +14,14 @@ export interface FolderUse {
   readonly files: number;
 }
 
+/** Files come and go meanwhile: du complains of them, and its sum still holds. */
+const DU = 'du -s -k -- "$1"; exec du -s --inodes -- "$1"';
+
 /** Null when it could not be told. */
 export async function folderUse(folder: string, capabilities: Capabilities): Promise<FolderUse | null> {
-  const count = async (unit: string): Promise<number> =>
-    Number.parseInt((await run([...asOwner(capabilities), 'du', '-s', unit, '--', folder])).stdout, 10);
-  // Files come and go meanwhile: du complains of them, and its sum still holds.
-  const [kibibytes, files] = await Promise.all([count('-k'), count('--inodes')]);
+  // One program for this process to start, which starts two: a fork of it stalls every terminal.
+  const { stdout } = await run([...asOwner(capabilities), 'sh', '-c', DU, 'devpocket', folder]);
+  const [kibibytes = NaN, files] = stdout.split('\n').map((line) => Number.parseInt(line, 10));
   if (Number.isNaN(kibibytes)) return null;
   return { bytes: kibibytes * 1024, files: files || 0 };
 }

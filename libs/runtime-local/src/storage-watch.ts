@@ -3,6 +3,8 @@ import { folderUse, type FolderUse } from './folder';
 import { statfs } from 'node:fs/promises';
 
 const LOOK_MS = 2_000;
+/** Where what is free has hardly changed. What one environment writes another may remove, so it is no proof. */
+const QUIET_MS = 10_000;
 /** Of the time, looks take at most one part in so many. */
 const LOOK_SHARE = 4;
 /** How often to ask the file system, which costs nothing, whether anything grows fast. */
@@ -25,7 +27,7 @@ export class StorageWatch {
   private use: FolderUse | null = null;
   private lookedAt = 0;
   private lookTook = 0;
-  private freeThen: number | null = null;
+  private freeThen: FolderUse | null = null;
   private busy = false;
   private readonly timer: NodeJS.Timeout;
   private stopped = false;
@@ -53,9 +55,10 @@ export class StorageWatch {
     try {
       if (Date.now() - this.lookedAt < this.lookTook * LOOK_SHARE) return;
       const free = await this.free();
-      const grown = free === null || this.freeThen === null ? 0 : this.freeThen - free;
+      const { bytes: grown, files } = difference(this.freeThen, free);
       const left = this.watched.limit - (this.use?.bytes ?? 0);
-      if (Date.now() - this.lookedAt < LOOK_MS && grown < left / 2) return;
+      const isQuiet = Math.abs(grown) < SLACK.bytes && Math.abs(files) < SLACK.files;
+      if (Date.now() - this.lookedAt < (isQuiet ? QUIET_MS : LOOK_MS) && grown < left / 2) return;
       this.freeThen = free;
       await this.look();
     } finally {
@@ -79,12 +82,16 @@ export class StorageWatch {
       this.onFull(`Its storage is full: ${use.files} of ${mostFiles} files`);
   }
 
-  private async free(): Promise<number | null> {
+  private async free(): Promise<FolderUse | null> {
     try {
-      const { bavail, bsize } = await statfs(this.watched.folder);
-      return bavail * bsize;
+      const { bavail, bsize, ffree } = await statfs(this.watched.folder);
+      return { bytes: bavail * bsize, files: ffree };
     } catch {
-      return null; // looked at as often as without
+      return null; // looked at as often as what changes
     }
   }
+}
+
+function difference(before: FolderUse | null, now: FolderUse | null): FolderUse {
+  return before && now ? { bytes: before.bytes - now.bytes, files: before.files - now.files } : { bytes: 0, files: Infinity };
 }
