@@ -21,9 +21,9 @@ const DU = 'du -s -k -- "$1"; exec du -s --inodes -- "$1"';
 export async function folderUse(folder: string, capabilities: Capabilities): Promise<FolderUse | null> {
   // One program for this process to start, which starts two: a fork of it stalls every terminal.
   const { stdout } = await run([...asOwner(capabilities), 'sh', '-c', DU, 'devpocket', folder]);
-  const [kibibytes = NaN, files] = stdout.split('\n').map((line) => Number.parseInt(line, 10));
+  const [kibibytes = NaN, files = NaN] = stdout.split('\n').map((line) => Number.parseInt(line, 10));
   if (Number.isNaN(kibibytes)) return null;
-  return { bytes: kibibytes * 1024, files: files || 0 };
+  return { bytes: kibibytes * 1024, files: Number.isNaN(files) ? 0 : files };
 }
 
 /** @throws Error with what rm says */
