@@ -1,7 +1,7 @@
 import { AuditTrail } from '@devpocket/audit';
 import { AuthSettings } from '@devpocket/config';
 import { type RequestOrigin } from '@devpocket/http';
-import { Clock, DomainError, Looks, newId, type Page, type PageRequest } from '@devpocket/kernel';
+import { Clock, DomainError, newId, type Page, type PageRequest } from '@devpocket/kernel';
 import { type Credentials, CredentialsService, type User } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { refreshReused, sessionRevoked, tokenExpired, tokenInvalid } from './auth.errors';
@@ -15,8 +15,6 @@ const DAY_MS = 24 * 3_600_000;
 /** Signed-in devices: how they begin, go on and end. */
 @Injectable()
 export class SessionsService {
-  private readonly looks = new Looks<readonly [Session | null, Credentials | null]>();
-
   constructor(
     private readonly sessions: SessionRepository,
     private readonly accounts: CredentialsService,
@@ -86,9 +84,10 @@ export class SessionsService {
    * @throws DomainError `session_revoked | token_expired`
    */
   async living(id: string, userId?: string): Promise<{ readonly session: Session; readonly user: User }> {
-    const [session, named] = await this.looks.get(`${id}/${userId ?? ''}`, () =>
-      Promise.all([this.sessions.find(id), userId === undefined ? null : this.accounts.find(userId)]),
-    );
+    const [session, named] = await Promise.all([
+      this.sessions.find(id),
+      userId === undefined ? null : this.accounts.find(userId),
+    ]);
     const account = named ?? (session && (await this.accounts.find(session.userId)));
     if (!session || !account?.user.isActive) throw sessionRevoked();
     if (session.userId !== (userId ?? account.user.id) || session.epoch !== account.sessionEpoch) throw sessionRevoked();

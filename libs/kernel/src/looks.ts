@@ -16,7 +16,7 @@ export class Looks<T> {
   }
 
   private begin(key: string, look: () => Promise<T>): Promise<T> {
-    const found = look();
+    const found = (async () => look())(); // what throws at once fails as well
     const over = found.then(done, done).then(() => {
       if (!running.next) this.running.delete(key);
     });

@@ -15,15 +15,15 @@ export interface FolderUse {
 }
 
 /** Files come and go meanwhile: du complains of them, and its sum still holds. */
-const DU = 'du -s -k -- "$1"; exec du -s --inodes -- "$1"';
+const DU = 'echo "k $(du -s -k -- "$1")"; echo "i $(du -s --inodes -- "$1")"';
 
 /** Null when it could not be told. */
 export async function folderUse(folder: string, capabilities: Capabilities): Promise<FolderUse | null> {
   // One program for this process to start, which starts two: a fork of it stalls every terminal.
   const { stdout } = await run([...asOwner(capabilities), 'sh', '-c', DU, 'devpocket', folder]);
-  const [kibibytes = NaN, files = NaN] = stdout.split('\n').map((line) => Number.parseInt(line, 10));
-  if (Number.isNaN(kibibytes)) return null;
-  return { bytes: kibibytes * 1024, files: Number.isNaN(files) ? 0 : files };
+  const [, kibibytes] = /^k (\d+)/m.exec(stdout) ?? [];
+  const [, files] = /^i (\d+)/m.exec(stdout) ?? [];
+  return kibibytes === undefined ? null : { bytes: Number(kibibytes) * 1024, files: Number(files ?? 0) };
 }
 
 /** @throws Error with what rm says */

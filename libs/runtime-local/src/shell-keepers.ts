@@ -66,12 +66,14 @@ export class ShellKeepers {
     const joining = this.joining();
     if (!joining) return;
     const keeper = new Keeper(
-      joining,
+      this.joining,
+      keeperArguments(joining, size),
       size,
-      (began) => {
+      (why) => {
         this.keepers.delete(keeper);
-        // What does not begin once will not another time.
-        if (!began) this.over = true;
+        // What does not begin once will not another time; what is slow may be faster later.
+        if (why === 'failed') this.over = true;
+        if (why === 'slow') this.restUntil = performance.now() + REST_MS;
       },
       () => this.shellEnded(),
     );
@@ -82,7 +84,7 @@ export class ShellKeepers {
   private shellEnded(): void {
     this.running -= 1;
     if (this.running > 0 || this.over || this.size === FIRST) return;
-    for (const keeper of this.keepers) keeper.end();
+    for (const keeper of this.keepers) keeper.stop();
     this.size = 0;
     this.prepare();
   }
@@ -103,7 +105,7 @@ export class ShellKeepers {
   /** The sandbox ends, and everything in it. */
   end(): void {
     this.over = true;
-    for (const keeper of this.keepers) keeper.end();
+    for (const keeper of this.keepers) keeper.stop();
   }
 }
 
@@ -112,23 +114,27 @@ class Keeper {
   private readonly process: ChildProcess;
   private readonly unused: { readonly spare: SparePty; readonly fd: number }[];
   private readonly shells = new Map<number, Shell>();
+  /** Terminals of those that were joined instead. */
+  private readonly handedOver = new Set<number>();
   /** It has come to read orders; those of before it finds then. */
   private began = false;
+  /** It ends because it is to. */
+  private stopped = false;
   private text = '';
   private patience: number;
   private readonly look: NodeJS.Timeout;
 
   constructor(
-    private readonly joining: Joining,
+    private readonly joining: () => Joining | null,
+    [file = '', ...args]: readonly string[],
     terminals: number,
-    private readonly onOver: (began: boolean) => void,
+    private readonly onOver: (why: 'failed' | 'slow' | 'done') => void,
     private readonly onShellEnded: () => void,
   ) {
     this.patience = terminals * SAID_BYTES;
     this.unused = [];
     try {
       for (let index = 0; index < terminals; index += 1) this.unused.push({ spare: Pty.spare(), fd: FIRST_TERMINAL_FD + index });
-      const [file = '', ...args] = keeperArguments(joining, terminals);
       this.process = spawnSealed(file, args, {
         stdio: ['pipe', 'ignore', 'ignore', 'pipe', ...this.unused.map(({ spare }) => spare.slave)],
         env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
@@ -142,12 +148,18 @@ class Keeper {
     } finally {
       for (const { spare } of this.unused) spare.started();
     }
-    this.process.on('error', () => this.end());
+    this.process.on('error', () => {
+      this.onOver('failed');
+      this.end();
+    });
     this.process.on('exit', () => this.retire());
     this.process.stdin?.on('error', () => undefined); // it has ended: what it says tells
     const said = this.said();
     said?.setEncoding('utf8').on('data', (chunk: string) => this.hear(chunk));
-    said?.on('close', () => this.end());
+    said?.on('close', () => {
+      this.joinRest();
+      this.end();
+    });
     this.look = setInterval(() => this.lookAfter(), LOOK_MS).unref();
   }
 
@@ -163,14 +175,19 @@ class Keeper {
     this.shells.set(fd, shell);
     spare.pty.resize(cols, rows);
     this.process.stdin?.write(`${fd}\n`);
-    setTimeout(() => this.lookFor(shell), BEGUN_MS).unref();
+    this.lookLater(shell, BEGUN_MS);
     return { pty: spare.pty, pid: () => shell.joined?.() ?? (isHere(shell) ? shell.pid : 0) };
   }
 
+  stop(): void {
+    this.stopped = true;
+    this.end();
+  }
+
   /** Nobody is left to tell how a shell ended. */
-  end(): void {
+  private end(): void {
     clearInterval(this.look);
-    this.onOver(this.began);
+    this.onOver('done');
     this.process.stdin?.destroy();
     this.said()?.destroy();
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
@@ -196,8 +213,8 @@ class Keeper {
     const number = Number(fd ?? reported);
     const shell = this.shells.get(number);
     if (!shell) {
-      // Another has its terminal already.
-      if (word === 'begun') signal(this.outerPid(Number(value)), 'SIGKILL');
+      // Another has its terminal already. Once: to look for it takes long, and whoever lives there may say this as well.
+      if (word === 'begun' && this.handedOver.delete(number)) killBoth(this.outerPid(Number(value)));
       return;
     }
     if (word === 'begun') this.begun(number, shell, Number(value));
@@ -206,6 +223,7 @@ class Keeper {
   }
 
   private begun(fd: number, shell: Shell, inner: number): void {
+    if (shell.pid > 0) return;
     shell.inner = inner;
     shell.pid = this.outerPid(inner);
     // Nobody could end one that cannot be found.
@@ -216,29 +234,49 @@ class Keeper {
 
   private ended(fd: number, shell: Shell, status: number): void {
     this.finish(fd, shell, shell.killed ? { code: null, signal: signalOf(status) } : { code: status, signal: null });
-    if (this.shells.size === 0 && this.unused.length === 0) this.end();
+    if (this.shells.size === 0 && this.unused.length === 0 && this.handedOver.size === 0) this.end();
   }
 
   /** It starts no more; what it started goes on. */
   private retire(): void {
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
-    this.onOver(this.began);
+    this.onOver(this.began ? 'done' : this.stopped ? 'slow' : 'failed');
     // What it has begun a moment ago says so yet.
-    for (const shell of this.shells.values()) setTimeout(() => this.lookFor(shell), SAYS_MS).unref();
-    if (this.shells.size === 0) this.end();
+    for (const shell of this.shells.values()) this.lookLater(shell, SAYS_MS);
+  }
+
+  /** What has been said while this process was busy is heard before. */
+  private lookLater(shell: Shell, ms: number): void {
+    setTimeout(() => setImmediate(() => this.lookFor(shell)), ms).unref();
   }
 
   /** One whose user has stopped it, or that has just been killed, starts none. */
   private lookFor(late: Shell): void {
     if (late.pid > 0 || ![...this.shells.values()].includes(late)) return;
+    this.stopped = true;
     signal(childrenOf(this.process.pid ?? 0)[0] ?? 0, 'SIGKILL');
+    this.joinRest();
+    this.retire();
+  }
+
+  /** Those that it has not begun. */
+  private joinRest(): void {
+    const joining = this.joining();
     for (const [fd, shell] of this.shells) {
       if (shell.pid > 0) continue;
+      this.handedOver.add(fd);
+      if (!joining) {
+        this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
+        continue;
+      }
       this.shells.delete(fd);
-      shell.joined = shell.spare.pty.start(joinArguments(this.joining));
+      try {
+        shell.joined = shell.spare.pty.start(joinArguments(joining));
+      } catch {
+        shell.spare.ended({ code: 127, signal: null }); // no memory for one more process
+      }
       this.onShellEnded();
     }
-    this.retire();
   }
 
   /** Of a process that it started, as this machine counts (proc(5), NSpid). */
@@ -246,7 +284,7 @@ class Keeper {
     const [keeper = 0] = childrenOf(this.process.pid ?? 0);
     const isIt = (pid: number): boolean => innerPid(pid) === inner;
     // It is the last that began; whose parent has been killed is elsewhere.
-    return childrenOf(keeper).findLast(isIt) ?? namespacePids(this.joining.target).find(isIt) ?? 0;
+    return childrenOf(keeper).findLast(isIt) ?? namespacePids(this.joining()?.target ?? 0).find(isIt) ?? 0;
   }
 
   /** Whoever waits for a shell's end may be ended itself; but what it has said before may be read only now. */
@@ -269,6 +307,11 @@ class Keeper {
     const pipes = this.process.stdio as typeof this.process.stdio | undefined;
     return (pipes?.[STATUS_FD] as Readable | undefined) ?? null;
   }
+}
+
+/** Whoever waits for a shell, and that. */
+function killBoth(pid: number): void {
+  for (const each of [...childrenOf(pid), pid]) signal(each, 'SIGKILL');
 }
 
 /** Its number may be another's by now, whose number in its own namespace is another. */
