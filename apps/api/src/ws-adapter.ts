@@ -20,7 +20,7 @@ import {
   refuseHandshake,
   TERMINAL_FRAME_BYTES,
 } from '@devpocket/websocket';
-import { DomainError, isId } from '@devpocket/kernel';
+import { DomainError, isId, Looks } from '@devpocket/kernel';
 import { Counters, type TicketPurpose, Tickets } from '@devpocket/shared-state';
 import { type INestApplication, type WebSocketAdapter } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
@@ -58,6 +58,7 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
   private closing = false;
 
   private readonly origins: Origins;
+  private readonly looks = new Looks<Principal>();
 
   constructor(private readonly app: INestApplication) {
     this.origins = new Origins(app.get(HttpSettings));
@@ -209,7 +210,9 @@ export class DevPocketWsAdapter implements WebSocketAdapter<EventEmitter, EdgeSo
     }
     const bearer = offered.find((item) => item.startsWith('bearer.'))?.slice('bearer.'.length) ?? query.get('token');
     if (bearer === null) throw new DomainError('unauthenticated', 'token_missing', 'A ticket or an access token is needed');
-    return { principal: await authenticator.authenticate(bearer), byTicket: false };
+    // A page or a phone that comes back opens all of its sockets at once.
+    const principal = await this.looks.get(bearer, () => authenticator.authenticate(bearer));
+    return { principal, byTicket: false };
   }
 
   private checkOrigin(request: IncomingMessage): void {

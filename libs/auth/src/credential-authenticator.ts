@@ -1,5 +1,4 @@
 import { Authenticator, type CredentialRef, type Principal, type Revocation, type Scope, SCOPES } from '@devpocket/access';
-import { Looks } from '@devpocket/kernel';
 import { type User } from '@devpocket/users';
 import { Injectable } from '@nestjs/common';
 import { AccessTokens } from './access-tokens';
@@ -7,7 +6,6 @@ import { type ApiKey } from './api-key';
 import { API_KEY_PREFIX } from './api-key.policy';
 import { ApiKeysService } from './api-keys.service';
 import { Revocations } from './revocations';
-import { type Session } from './session.machine';
 import { SessionsService } from './sessions.service';
 
 const ALL_SCOPES = new Set(SCOPES);
@@ -15,11 +13,6 @@ const ALL_SCOPES = new Set(SCOPES);
 /** Principals from access tokens and API keys. Read anew each time: nothing is remembered, so an end is an end at once. */
 @Injectable()
 export class CredentialAuthenticator extends Authenticator {
-  private readonly looks = {
-    session: new Looks<{ readonly session: Session; readonly user: User }>(),
-    key: new Looks<{ readonly apiKey: ApiKey; readonly user: User }>(),
-  };
-
   constructor(
     private readonly tokens: AccessTokens,
     private readonly sessions: SessionsService,
@@ -38,22 +31,18 @@ export class CredentialAuthenticator extends Authenticator {
   /** @param payload of a token whose signature was checked @throws DomainError as `authenticate` */
   async principalOf(payload: unknown): Promise<Principal> {
     const { sub, sid, exp } = this.tokens.claimsOf(payload);
-    const { session, user } = await this.session(sid, sub);
+    const { session, user } = await this.sessions.living(sid, sub);
     const expiresAt = new Date(exp * 1000);
     return ofSession(user, session.id, expiresAt < session.expiresAt ? expiresAt : session.expiresAt);
   }
 
   async restore({ kind, id, userId }: CredentialRef): Promise<Principal> {
     if (kind === 'session') {
-      const { session, user } = await this.session(id, userId);
+      const { session, user } = await this.sessions.living(id, userId);
       return ofSession(user, session.id, null);
     }
-    const { apiKey, user } = await this.looks.key.get(`${id}/${userId}`, () => this.keys.living(id, userId));
+    const { apiKey, user } = await this.keys.living(id, userId);
     return ofKey(user, apiKey);
-  }
-
-  private session(id: string, userId: string): Promise<{ readonly session: Session; readonly user: User }> {
-    return this.looks.session.get(`${id}/${userId}`, () => this.sessions.living(id, userId));
   }
 
   onRevoked(listener: (revocation: Revocation) => void, missed?: () => void): () => void {
