@@ -116,10 +116,8 @@ class Keeper {
   private readonly shells = new Map<number, Shell>();
   /** Terminals of those that were joined instead. */
   private readonly handedOver = new Set<number>();
-  /** It has come to read orders; those of before it finds then. */
-  private began = false;
-  /** It ends because it is to. */
-  private stopped = false;
+  /** What its end would mean: it failed until it has come to read orders (those of before it finds then), or is to end. */
+  private why: 'failed' | 'slow' | 'done' = 'failed';
   private text = '';
   private patience: number;
   private readonly look: NodeJS.Timeout;
@@ -148,10 +146,7 @@ class Keeper {
     } finally {
       for (const { spare } of this.unused) spare.started();
     }
-    this.process.on('error', () => {
-      this.onOver('failed');
-      this.end();
-    });
+    this.process.on('error', () => this.end());
     this.process.on('exit', () => this.retire());
     this.process.stdin?.on('error', () => undefined); // it has ended: what it says tells
     const said = this.said();
@@ -180,14 +175,14 @@ class Keeper {
   }
 
   stop(): void {
-    this.stopped = true;
+    this.why = 'done';
     this.end();
   }
 
   /** Nobody is left to tell how a shell ended. */
   private end(): void {
     clearInterval(this.look);
-    this.onOver('done');
+    this.onOver(this.why);
     this.process.stdin?.destroy();
     this.said()?.destroy();
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
@@ -206,7 +201,7 @@ class Keeper {
   }
 
   private told(line: string): void {
-    if (line === 'ready') this.began = true;
+    if (line === 'ready') this.why = 'done';
     const [, word, fd, value] = /^(begun|ended) (\d+) (\d+)$/.exec(line) ?? [];
     // Bash's report of a signal ends with the command, of which this is a part; its words are in the user's language.
     const [, reported] = word === undefined ? (/<&(\d+)/.exec(line) ?? []) : [];
@@ -240,7 +235,7 @@ class Keeper {
   /** It starts no more; what it started goes on. */
   private retire(): void {
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
-    this.onOver(this.began ? 'done' : this.stopped ? 'slow' : 'failed');
+    this.onOver(this.why);
     // What it has begun a moment ago says so yet.
     for (const shell of this.shells.values()) this.lookLater(shell, SAYS_MS);
   }
@@ -253,7 +248,7 @@ class Keeper {
   /** One whose user has stopped it, or that has just been killed, starts none. */
   private lookFor(late: Shell): void {
     if (late.pid > 0 || ![...this.shells.values()].includes(late)) return;
-    this.stopped = true;
+    if (this.why === 'failed') this.why = 'slow';
     signal(childrenOf(this.process.pid ?? 0)[0] ?? 0, 'SIGKILL');
     this.joinRest();
     this.retire();
@@ -264,12 +259,12 @@ class Keeper {
     const joining = this.joining();
     for (const [fd, shell] of this.shells) {
       if (shell.pid > 0) continue;
-      this.handedOver.add(fd);
       if (!joining) {
         this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
         continue;
       }
       this.shells.delete(fd);
+      this.handedOver.add(fd);
       try {
         shell.joined = shell.spare.pty.start(joinArguments(joining));
       } catch {
