@@ -179,14 +179,19 @@ export class ServerRig {
 
   /** Waits until the cluster holds nothing of this installation. */
   async untilEmpty(): Promise<void> {
-    await this.until(async () => (await this.cluster.left()).length === 0, 'something is left');
+    let left: readonly string[] = [];
+    const isEmpty = async (): Promise<boolean> => (left = await this.cluster.left()).length === 0;
+    await this.until(isEmpty, () => `something is left: ${left.join(', ')}`);
   }
 
   /** @throws Error with `otherwise` when it is not so in time */
-  async until(holds: () => boolean | Promise<boolean>, otherwise: string, within = STEP_MS): Promise<void> {
+  async until(holds: () => boolean | Promise<boolean>, otherwise: string | (() => string), within = STEP_MS): Promise<void> {
     const end = performance.now() + within;
     while (!(await holds())) {
-      if (performance.now() > end) throw new Error(`${otherwise} after ${within / 1000} s`);
+      if (performance.now() > end) {
+        const what = typeof otherwise === 'string' ? otherwise : otherwise();
+        throw new Error(`${what} after ${within / 1000} s`);
+      }
       await delay(LOOK_MS);
     }
   }

@@ -21,6 +21,28 @@ describe('environments that are deleted at once', () => {
       await cluster.close();
     }
   }, 60_000);
+
+  it('and so do those that others deleted meanwhile, unheard', async () => {
+    const cluster = await TestCluster.open('unheard');
+    try {
+      const proxy = await cluster.proxied();
+      const driver = await cluster.driver();
+      const [one, two] = [cluster.spec(ID, 1), cluster.spec(ID.slice(0, -1) + '2', 1)];
+      for (const spec of [one, two]) {
+        await driver.start(spec);
+        await reach(driver, spec, 'running');
+      }
+      // The watches, and the lists that they begin with.
+      proxy.fate = ({ url }) => (/^\/api\/v1\/\w+\?/.test(url) ? 'hold_call' : 'pass');
+      proxy.cut('watches');
+      await cluster.api.delete(pathOf('PersistentVolumeClaim', 'v1', namespaceOf('unheard', 'u'), `env-${ID}`));
+      await cluster.rob(ID);
+      await driver.destroy(two);
+      while ((await cluster.left()).length > 0) await delay(100);
+    } finally {
+      await cluster.close();
+    }
+  }, 60_000);
 });
 
 describe('a volume that is made', () => {

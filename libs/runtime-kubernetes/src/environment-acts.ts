@@ -96,8 +96,8 @@ export class EnvironmentActs {
       if (isLast) await namespaces.remove(namespace);
       const left = await api.delete<Claim>(pathOf('PersistentVolumeClaim', 'v1', namespace, name));
       if (left) session.claims.take(left);
-      // The others may have gone at the same time.
-      if (!isLast && (await namespaces.isLast(place))) await namespaces.remove(namespace);
+      // The others may have gone at the same time; who asks last sees them go.
+      if (!isLast && (await namespaces.isEmptied(place))) await namespaces.remove(namespace);
       this.remember(place.environmentId, now);
     } catch (error) {
       throw toRuntimeError(error);

@@ -55,16 +55,20 @@ export class NamespaceKeeper {
     this.prepared.delete(namespace);
   }
 
-  /** Is nothing in it but what goes with this environment, or is on its way out as well? @throws ApiError */
+  /**
+   * Is nothing in it but what goes with this environment, or is on its way out as well? What is known of here may be behind
+   * what other servers, or other accounts of the cluster, have just deleted.
+   * @throws ApiError
+   */
   async isLast(place: Place): Promise<boolean> {
+    return !this.scope.held().some((object) => this.isOther(object, place)) && (await this.isEmptied(place, ['PersistentVolumeClaim']));
+  }
+
+  /** The same, of nobody but the API. @throws ApiError */
+  async isEmptied(place: Place, kinds = ['PersistentVolumeClaim', 'Pod']): Promise<boolean> {
     const namespace = namespaceOf(this.scope.install, place.userId);
-    const other = (object: KubeObject): boolean =>
-      object.metadata?.namespace === namespace &&
-      object.metadata.deletionTimestamp === undefined &&
-      environmentOf(object) !== place.environmentId;
-    if (this.scope.held().some(other)) return false;
-    const { items } = await this.scope.api.list<KubeObject>(pathOf('PersistentVolumeClaim', 'v1', namespace));
-    return !items.some(other);
+    const lists = await Promise.all(kinds.map((kind) => this.scope.api.list<KubeObject>(pathOf(kind, 'v1', namespace))));
+    return !lists.some(({ items }) => items.some((object) => this.isOther(object, place)));
   }
 
   /** @throws ApiError */
@@ -87,6 +91,12 @@ export class NamespaceKeeper {
       const old = now.getTime() - Date.parse(creationTimestamp) > EMPTY_MS;
       if (old && deletionTimestamp === undefined && !used.has(name)) await this.remove(name);
     }
+  }
+
+  private isOther(object: KubeObject, { userId, environmentId }: Place): boolean {
+    const { namespace, deletionTimestamp } = object.metadata ?? {};
+    const isHere = namespace === namespaceOf(this.scope.install, userId) && deletionTimestamp === undefined;
+    return isHere && environmentOf(object) !== environmentId;
   }
 
   private async make(spec: EnvironmentSpec, manifests: readonly Manifest[]): Promise<void> {
