@@ -61,7 +61,9 @@ export class NamespaceKeeper {
    * @throws ApiError
    */
   async isLast(place: Place): Promise<boolean> {
-    return !this.scope.held().some((object) => this.isOther(object, place)) && (await this.isEmptied(place, ['PersistentVolumeClaim']));
+    return (
+      !this.scope.held().some((object) => this.isOther(object, place)) && (await this.isEmptied(place, ['PersistentVolumeClaim']))
+    );
   }
 
   /** The same, of nobody but the API. @throws ApiError */
