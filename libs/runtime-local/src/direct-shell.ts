@@ -9,6 +9,7 @@ export class DirectShell implements TerminalChannel, HostShell {
   readonly start = 0;
   readonly kept = 0;
   readonly pid: () => number;
+  readonly waiter: () => number;
   readonly ended: Promise<TerminalExit>;
   endReason: TerminalExit['reason'] | null = null;
   private readonly pty: Pty;
@@ -22,10 +23,11 @@ export class DirectShell implements TerminalChannel, HostShell {
 
   constructor(
     readonly sessionId: string,
-    { pty, pid, explain }: OpenedShell,
+    { pty, pid, waiter, explain }: OpenedShell,
     size: TerminalSize,
   ) {
     this.pid = pid;
+    this.waiter = waiter;
     this.pty = pty;
     this.size = size;
     this.input = new InputWriter((bytes) => pty.write(bytes));

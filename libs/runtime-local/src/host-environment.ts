@@ -382,7 +382,7 @@ export class HostEnvironment {
       const pids = this.pids();
       for (const pid of pids) signal(pid, 'SIGKILL');
       const shells = [...this.sessions.values()].filter(({ alive }) => alive);
-      for (const shell of shells) signal(shell.pid(), 'SIGKILL');
+      for (const { pid, waiter } of shells) for (const each of [pid(), waiter()]) signal(each, 'SIGKILL');
       if (pids.length === 0 && (shells.length === 0 || Date.now() > deadline)) break;
       if (Date.now() > deadline + 10_000) break;
       await new Promise((resolve) => setTimeout(resolve, 10));

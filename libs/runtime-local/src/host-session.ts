@@ -30,16 +30,18 @@ export class HostSession implements HostShell {
   private end: number | null = null;
   private readonly pty: Pty;
   readonly pid: () => number;
+  readonly waiter: () => number;
   endReason: TerminalExit['reason'] | null = null;
 
   constructor(
     readonly sessionId: string,
-    { pty, pid, explain }: OpenedShell,
+    { pty, pid, waiter, explain }: OpenedShell,
     private size: { cols: number; rows: number },
     bufferBytes: number,
   ) {
     this.pty = pty;
     this.pid = pid;
+    this.waiter = waiter;
     this.kept = new RingBuffer(bufferBytes);
     this.pieceBytes = Math.min(HOST_PIECE_BYTES, Math.floor(bufferBytes / 2));
     this.gather = new Gather(this.pieceBytes);

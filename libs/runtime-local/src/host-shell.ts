@@ -9,10 +9,8 @@ export interface OpenedShell extends OpenedPty {
 }
 
 /** What an environment knows of each of its shells, whoever takes its output. */
-export interface HostShell {
+export interface HostShell extends Pick<OpenedPty, 'pid' | 'waiter'> {
   readonly sessionId: string;
-  /** @see OpenedPty.pid */
-  readonly pid: () => number;
   readonly alive: boolean;
   /** When it ended, in milliseconds since the epoch; null: it runs. */
   readonly endedAt: number | null;
@@ -24,44 +22,33 @@ const MERCY_MS = 1_000;
 /** One that is about to begin is waited for. */
 const BEGUN_MS = 20;
 
-/** The pid of the shell itself, as this machine counts: in a sandbox it is a child of what waits for it. 0: not known yet. */
-export function shellPid(shell: HostShell): number {
-  const pid = shell.pid();
-  if (pid === 0) return 0;
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-    return Number(children[0] ?? pid);
-  } catch {
-    return pid;
-  }
-}
-
 /** As a terminal that is closed does; what does not mind is killed a little later. */
 export function hangUp(shell: HostShell): void {
   if (!shell.alive) return;
   shell.endReason ??= 'killed';
-  const pid = shellPid(shell);
+  const pid = shell.pid();
   if (pid === 0) {
     setTimeout(() => hangUp(shell), BEGUN_MS).unref();
     return;
   }
   for (const name of ['SIGHUP', 'SIGCONT'] as const) kill(pid, name);
   setTimeout(() => {
-    if (shell.alive) kill(shellPid(shell), 'SIGKILL');
+    if (shell.alive) kill(shell.pid(), 'SIGKILL');
   }, MERCY_MS).unref();
   // Whoever waits for it may be stopped, and tells nothing.
   setTimeout(() => {
-    if (shell.alive) kill(shell.pid(), 'SIGKILL');
+    if (shell.alive) kill(shell.waiter(), 'SIGKILL');
   }, 2 * MERCY_MS).unref();
 }
 
 /** Is something else than the shell in its foreground? Null: it cannot be told. */
 export function foregroundBusy(shell: HostShell): boolean | null {
   if (!shell.alive) return false;
-  if (shell.pid() === 0) return null;
+  const pid = shell.pid();
+  if (pid === 0) return null;
   try {
     // proc(5): field 5 of stat is the process group, field 8 the terminal's foreground process group.
-    const fields = readFileSync(`/proc/${shellPid(shell)}/stat`, 'utf8')
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');
     return fields[2] !== fields[5];

@@ -379,9 +379,9 @@ describe('the local runtime', () => {
     beforeEach(() => start(specOf(ONE, 1)));
 
     /** A shell that was started so, and not by joining the sandbox. */
-    const fast = (): Promise<Shell> =>
+    const fast = (id = ONE): Promise<Shell> =>
       until(async () => {
-        const opened = await shell();
+        const opened = await shell(id);
         return (await opened.run('tr "\\0" " " < /proc/$PPID/cmdline')).includes('/run/devpocket/terminals') ? opened : null;
       });
 
@@ -422,7 +422,7 @@ describe('the local runtime', () => {
 
     it('is not needed: one that was killed is followed by another, and what it started goes on', async () => {
       const one = await fast();
-      await one.run('keeper=$(ps -o ppid= -p $PPID); kill -STOP $keeper');
+      await one.run('kill -STOP $PPID');
       // They are asked for, and it does not begin; what was typed meanwhile is theirs.
       const joined = await Promise.all([shell(), shell()]);
       for (const each of joined) {
@@ -469,14 +469,33 @@ describe('the local runtime', () => {
     it('gives it its user’s variables, and none of its own', async () => {
       const one = await fast();
       expect(await one.run('env | grep -v ^_= | cut -d= -f1 | sort | tr "\\n" " "; echo $SHLVL')).toBe(
-        'COLORTERM HOME LANG LOGNAME OLDPWD PATH PS1 PWD SHELL SHLVL TERM TMPDIR USER 1\n',
+        'COLORTERM HOME LANG LOGNAME PATH PS1 PWD SHELL SHLVL TERM TMPDIR USER 1\n',
       );
     });
 
-    it('ends with its shell if whoever waits for it is killed', async () => {
-      const one = await fast();
-      await one.channel.write(Buffer.from('kill -KILL $PPID\n'));
-      expect(await one.channel.ended).toEqual({ code: null, signal: 'SIGKILL', reason: 'killed' });
+    it('leaves them when it is killed; that they end is known, how is not', async () => {
+      const all = await Promise.all([fast(), fast(), fast()]);
+      await all[0].channel.write(Buffer.from('kill -KILL $PPID\n'));
+      for (const one of all) {
+        expect(await one.run('ps -o comm= -p $PPID')).not.toBe('perl\n');
+        expect(await one.channel.foregroundBusy()).toBe(false);
+        await one.channel.write(Buffer.from('exit 3\n'));
+        expect(await one.channel.ended).toEqual({ code: null, signal: 'SIGKILL', reason: 'killed' });
+      }
+      expect(await (await fast()).run('echo another')).toBe('another\n');
+    });
+
+    it('gives them variables of any text', async () => {
+      const values = [`it's 'quoted'`, 'two\nexport LINES=3\n', `'\\''`, '', 'tab\tü €', "'".repeat(3_000)];
+      const environmentVariables = Object.fromEntries(values.map((value, at) => [`V${at}`, value]));
+      await start({ ...specOf(TWO, 1), environmentVariables });
+      const told = await (await fast(TWO)).run('for at in 0 1 2 3 4 5; do printenv V$at | base64 -w 0; echo; done');
+      expect(
+        told
+          .trim()
+          .split('\n')
+          .map((text) => Buffer.from(text, 'base64').toString()),
+      ).toEqual(values.map((value) => `${value}\n`));
     });
 
     it('opens as many at once as are asked for, each its own', async () => {

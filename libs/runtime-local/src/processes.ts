@@ -1,4 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
+
+/** How a process ended: by exiting or by a signal. */
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
 
 /** @param pid of one process; 0, which is not known yet, is nobody */
 export function signal(pid: number, name: NodeJS.Signals): void {
@@ -25,6 +32,27 @@ export function innerPid(pid: number): number {
     return Number(numbers.split('\t').at(-1));
   } catch {
     return 0;
+  }
+}
+
+/** @param status as wait(2) has it */
+export function endOfStatus(status: number): ProcessEnd {
+  const ending = status & 127;
+  if (ending === 0) return { code: status >> 8, signal: null };
+  const [name] = Object.entries(constants.signals).find(([, number]) => number === ending) ?? [];
+  return { code: null, signal: name ?? `SIG${ending}` };
+}
+
+/** Of one that has ended and that its parent has not been told of yet; null: it runs, or is no more. */
+export function endOf(pid: number): ProcessEnd | null {
+  try {
+    // proc(5): field 3 is the state, field 52 the status.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return fields[0] === 'Z' ? endOfStatus(Number(fields[49])) : null;
+  } catch {
+    return null;
   }
 }
 

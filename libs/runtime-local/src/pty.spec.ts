@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InputWriter } from './input-writer';
-import { Pty, type PtyEnd } from './pty';
+import { type ProcessEnd } from './processes';
+import { Pty } from './pty';
 
 const ENV = { PATH: process.env.PATH ?? '', PS1: '$ ' };
 
@@ -9,13 +10,13 @@ interface Shell {
   readonly pty: Pty;
   readonly pid: number;
   readonly output: () => string;
-  readonly ended: Promise<PtyEnd>;
+  readonly ended: Promise<ProcessEnd>;
 }
 
 function run(script: string): Shell {
   const { pty, pid } = Pty.plain(['/bin/sh', '-c', script], 80, 24, '/', ENV);
   let output = '';
-  const ended = new Promise<PtyEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
+  const ended = new Promise<ProcessEnd>((resolve) => pty.begin((chunk) => (output += chunk.toString('latin1')), resolve));
   pty.read(Infinity);
   return { pty, pid: pid(), output: () => output, ended };
 }

@@ -1,6 +1,8 @@
+import { type ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ReadStream } from 'node:tty';
+import { childrenOf, type ProcessEnd } from './processes';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed, unsealed } from './spawn-sealed';
 
@@ -60,16 +62,13 @@ const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 let typed: { readonly pty: Pty | null; readonly at: number } = { pty: null, at: -Infinity };
 let typedBefore = typed;
 
-export interface PtyEnd {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
 /** A PTY with a program at its other end, or one that is about to be there. */
 export interface OpenedPty {
   readonly pty: Pty;
-  /** Of what was started: the shell, or what waits for its end; 0: not known yet. */
+  /** Of the shell, as this machine counts; 0: not known yet, or no more. */
   readonly pid: () => number;
+  /** Of what waits for its end and for no other; 0: there is none. */
+  readonly waiter: () => number;
 }
 
 /** A PTY for a program that somebody else starts. */
@@ -80,7 +79,7 @@ export interface SparePty {
   /** They have it: it is closed here. */
   started(): void;
   /** The program's end. */
-  ended(end: PtyEnd): void;
+  ended(end: ProcessEnd): void;
 }
 
 /** Signals by number come from the binary; those of Linux and macOS that end programs by their own doing. */
@@ -114,7 +113,7 @@ export class Pty {
   private spare = 0;
   private spared = 0;
   private onChunk: (chunk: Buffer) => void = () => undefined;
-  private onEnd: (end: PtyEnd) => void = () => undefined;
+  private onEnd: (end: ProcessEnd) => void = () => undefined;
 
   private constructor(
     private readonly fd: number,
@@ -142,7 +141,7 @@ export class Pty {
   static joined(command: readonly string[], cols: number, rows: number): OpenedPty {
     const spare = Pty.spare(cols, rows);
     spare.started();
-    return { pty: spare.pty, pid: spare.pty.start(command) };
+    return { pty: spare.pty, ...spare.pty.start(command) };
   }
 
   static spare(cols = 80, rows = 24): SparePty {
@@ -175,32 +174,39 @@ export class Pty {
     const [file = '', ...args] = command;
     const variables = Object.entries({ ...env, PWD: cwd, TERM: 'xterm-256color' }).map(([name, value]) => `${name}=${value}`);
     const helper = process.platform === 'darwin' ? load.resolve(`${PACKAGE}/spawn-helper`) : '';
-    let ended: (end: PtyEnd) => void = () => undefined;
+    let ended: (end: ProcessEnd) => void = () => undefined;
     const onExit = (code: number, signal: number): void =>
       ended(signal === 0 ? { code, signal: null } : { code: null, signal: SIGNALS[signal] ?? `SIG${signal}` });
     const { fd, pid, pty: path } = native().fork(file, args, variables, cwd, cols, rows, -1, -1, true, helper, onExit);
     const pty = new Pty(fd, path);
     ended = (end) => pty.end(end);
-    return { pty, pid: () => pid };
+    return { pty, pid: () => pid, waiter: () => 0 };
   }
 
   /**
    * Starts a program that becomes the leader of its session by itself (`setsid -c`): what joins another pid namespace has to, because
-   * there the leader that forkpty makes does not exist and job control would fail. @returns its pid; 0: it could not be started
+   * there the leader that forkpty makes does not exist and job control would fail. One that cannot be started has ended with 127.
    */
-  start([file = '', ...args]: readonly string[]): () => number {
+  start([file = '', ...args]: readonly string[]): Omit<OpenedPty, 'pty'> {
     const { slave } = this;
     const env = { PATH: SEARCH_PATH, LANG: 'C.UTF-8' };
-    const child = spawnSealed(file, args, { stdio: [slave, slave, slave], env, cwd: '/' });
-    child.once('exit', (code, signal) => this.end({ code, signal }));
-    child.once('error', () => this.end({ code: 127, signal: null }));
-    return () => child.pid ?? 0;
+    const failed = (): void => this.end({ code: 127, signal: null });
+    let child: ChildProcess | null = null;
+    try {
+      child = spawnSealed(file, args, { stdio: [slave, slave, slave], env, cwd: '/' });
+      child.once('exit', (code, signal) => this.end({ code, signal }));
+      child.once('error', failed);
+    } catch {
+      setImmediate(failed); // nobody listens yet
+    }
+    const waiter = (): number => child?.pid ?? 0;
+    return { pid: () => childrenOf(waiter())[0] ?? waiter(), waiter };
   }
 
   /**
    * Begins to read. @param onChunk its bytes are its own only while it is called @param onEnd called once, after the last chunk
    */
-  begin(onChunk: (chunk: Buffer) => void, onEnd: (end: PtyEnd) => void): void {
+  begin(onChunk: (chunk: Buffer) => void, onEnd: (end: ProcessEnd) => void): void {
     this.onChunk = onChunk;
     this.onEnd = onEnd;
   }
@@ -282,7 +288,7 @@ export class Pty {
   }
 
   /** The program has ended. What it printed is in the kernel to the last byte, and read before anybody hears of the end. */
-  private end(end: PtyEnd): void {
+  private end(end: ProcessEnd): void {
     if (this.over) return;
     this.read(0);
     this.breathing = false;

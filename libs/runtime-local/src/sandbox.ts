@@ -290,29 +290,65 @@ function quote(text: string): string {
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
 const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec /usr/bin/setsid -c /bin/bash -i; exec /usr/bin/setsid -c /bin/sh -i`;
 
+/** Of Linux: setsid(2) differs from one kind of processor to another, pidfd_open(2) does not. */
+const SETSID: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 112, arm64: 157 };
+const PIDFD_OPEN = 434;
+const TIOCSCTTY = 0x540e;
+
 /**
- * Starts a shell on each terminal that it is told to, and says so: its wait's pid when it began, and its exit status when it ended. `set -m` keeps
- * what runs in the background from ignoring SIGINT. A shell that a signal ended has a status that it could have exited with, too; but that
- * bash reports by itself, with the command (not of SIGINT, SIGPIPE and SIGTERM, which end no interactive shell). Whoever waits minds SIGTERM no more
- * than an interactive shell does; a handler, unlike what is ignored, is not passed on. The user's variables come last: none is ours to lose.
+ * Starts a shell on each terminal that it is told to, says so, and says how each ended, as wait(2) has it. In perl: it can begin a session
+ * itself, wait for many ends at once, and tells a signal from a code. A terminal that is another's by then ends its shell before it begins;
+ * what ends shells in a terminal does not end whoever waits for them. Handlers and what is closed on exec are not passed on; that perl
+ * ignores SIGFPE would be.
  */
-const KEEPER = `
-set -m
-close=
-for ((fd = ${FIRST_TERMINAL_FD}; fd < ${FIRST_TERMINAL_FD} + $1; fd++)); do close+=" $fd>&-"; done
-echo ready >&${STATUS_FD}
-while read -r fd; do
-  close=\${close/" $fd>&-"/}
-  (
-    trap : TERM INT
-    echo "begun $fd $BASHPID" >&${STATUS_FD}
-    eval "exec $close"
-    eval ". ${PROFILE}; SHLVL=0; cd /workspace 2>/dev/null
-      /usr/bin/setsid -c /bin/bash -i <&$fd >&$fd 2>&$fd $fd>&- ${STATUS_FD}>&-
-      echo \\"ended $fd \\$?\\" >&${STATUS_FD}"
-  ) </dev/null 2>&${STATUS_FD} &
-  eval "exec $fd>&-"
-done
+const KEEPER = String.raw`
+my ($count, $setsid) = @ARGV;
+my ($said, %terminals, %shells, $waiting, $orders);
+syscall(${PIDFD_OPEN}, $$ + 0, 0) >= 0 or exit 1;
+$SIG{$_} = sub {} for qw(HUP INT TERM);
+open($said, '>&=', ${STATUS_FD});
+open($terminals{$_}, '+<&=', $_) for ${FIRST_TERMINAL_FD} .. ${FIRST_TERMINAL_FD} + $count - 1;
+my $variables = do { local $/; open(my $file, '<', '${PROFILE}') or exit 1; <$file> };
+while ($variables =~ /\Gexport (\w+)='([^']*(?:'\\''[^']*)*)'\n/g) { ($ENV{$1} = $2) =~ s/'\\''/'/g }
+$ENV{SHLVL} = 0;
+chdir '/workspace';
+my $shell = -x '/bin/bash' ? '/bin/bash' : '/bin/sh';
+syswrite($said, "ready\n");
+vec($waiting, 0, 1) = 1;
+while (%terminals || %shells) {
+  next if select(my $ready = $waiting, undef, undef, undef) < 0;
+  if (vec($ready, 0, 1) && !sysread(STDIN, $orders, 256, length $orders)) {
+    %terminals = ();
+    vec($waiting, 0, 1) = 0;
+  }
+  while ($orders =~ s/^(\d+)\n//) {
+    my $fd = $1;
+    my $terminal = delete $terminals{$fd} or next;
+    my $pid = fork;
+    if (!defined $pid) { syswrite($said, "refused $fd\n"); next }
+    if (!$pid) {
+      syscall($setsid);
+      ioctl($terminal, ${TIOCSCTTY}, 0) or exit 126;
+      open(STDIN, '<&', $terminal);
+      open(STDOUT, '>&', $terminal);
+      open(STDERR, '>&', $terminal);
+      $SIG{FPE} = 'DEFAULT';
+      exec $shell, '-i' or exit 127;
+    }
+    syswrite($said, "begun $fd $pid\n");
+    my $end = syscall(${PIDFD_OPEN}, $pid, 0);
+    open(my $closed, '<&=', $end) or exit 1;
+    $shells{$end} = [$fd, $pid, $closed];
+    vec($waiting, $end, 1) = 1;
+  }
+  for my $end (grep { vec($ready, $_, 1) } keys %shells) {
+    my ($fd, $pid) = @{$shells{$end}};
+    waitpid($pid, 0);
+    syswrite($said, "ended $fd $?\n");
+    vec($waiting, $end, 1) = 0;
+    delete $shells{$end};
+  }
+}
 `;
 
 export interface Joining {
@@ -355,7 +391,9 @@ export function joinArguments(
   ];
 }
 
-/** The command that joins a program to a sandbox that starts shells on so many terminals. */
-export function keeperArguments(joining: Joining, terminals: number): readonly string[] {
-  return joinArguments(joining, ['/bin/bash', KEEPER_FILE, String(terminals)]);
+/** The command that joins a program to a sandbox that starts shells on so many terminals; null: there is none for this machine. */
+export function keeperArguments(joining: Joining, terminals: number): readonly string[] | null {
+  const setsid = SETSID[process.arch];
+  if (setsid === undefined) return null;
+  return joinArguments(joining, ['/usr/bin/perl', KEEPER_FILE, String(terminals), String(setsid)]);
 }

@@ -1,8 +1,7 @@
 import { type ChildProcess } from 'node:child_process';
-import { constants } from 'node:os';
 import { type Readable } from 'node:stream';
-import { childrenOf, innerPid, namespacePids, signal } from './processes';
-import { type OpenedPty, Pty, type PtyEnd, type SparePty } from './pty';
+import { childrenOf, endOf, endOfStatus, innerPid, namespacePids, type ProcessEnd, signal } from './processes';
+import { type OpenedPty, Pty, type SparePty } from './pty';
 import { FIRST_TERMINAL_FD, joinArguments, type Joining, keeperArguments, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
@@ -21,15 +20,12 @@ const SAYS_MS = 100;
 
 interface Shell {
   readonly spare: SparePty;
-  /** Of the process that waits for its end, as this machine counts and as its namespace does; 0: it has not begun. */
-  pid: number;
+  /** As its namespace counts; 0: it has not begun. */
   inner: number;
-  /** Of what was joined in its place. */
-  joined: (() => number) | null;
-  /** It was not there when it was looked for last. */
-  missed: boolean;
-  /** A signal has ended it. */
-  killed: boolean;
+  /** As this machine does; 0: nobody has asked yet. */
+  outer: number;
+  /** What was joined in its place. */
+  joined: Omit<OpenedPty, 'pty'> | null;
 }
 
 /**
@@ -64,10 +60,11 @@ export class ShellKeepers {
 
   private add(size: number): void {
     const joining = this.joining();
-    if (!joining) return;
+    const command = joining && keeperArguments(joining, size);
+    if (!command) return;
     const keeper = new Keeper(
       this.joining,
-      keeperArguments(joining, size),
+      command,
       size,
       (why) => {
         this.keepers.delete(keeper);
@@ -119,8 +116,9 @@ class Keeper {
   /** What its end would mean: it failed until it has come to read orders (those of before it finds then), or is to end. */
   private why: 'failed' | 'slow' | 'done' = 'failed';
   private text = '';
+  private over = false;
   private patience: number;
-  private readonly look: NodeJS.Timeout;
+  private look: NodeJS.Timeout;
 
   constructor(
     private readonly joining: () => Joining | null,
@@ -151,10 +149,7 @@ class Keeper {
     this.process.stdin?.on('error', () => undefined); // it has ended: what it says tells
     const said = this.said();
     said?.setEncoding('utf8').on('data', (chunk: string) => this.hear(chunk));
-    said?.on('close', () => {
-      this.joinRest();
-      this.end();
-    });
+    said?.on('close', () => this.silent());
     this.look = setInterval(() => this.lookAfter(), LOOK_MS).unref();
   }
 
@@ -166,12 +161,16 @@ class Keeper {
     const next = this.unused.shift();
     if (!next) return null;
     const { spare, fd } = next;
-    const shell: Shell = { spare, pid: 0, inner: 0, joined: null, missed: false, killed: false };
+    const shell: Shell = { spare, inner: 0, outer: 0, joined: null };
     this.shells.set(fd, shell);
     spare.pty.resize(cols, rows);
     this.process.stdin?.write(`${fd}\n`);
     this.lookLater(shell, BEGUN_MS);
-    return { pty: spare.pty, pid: () => shell.joined?.() ?? (isHere(shell) ? shell.pid : 0) };
+    return {
+      pty: spare.pty,
+      pid: () => shell.joined?.pid() ?? this.pidOf(shell),
+      waiter: () => shell.joined?.waiter() ?? 0,
+    };
   }
 
   stop(): void {
@@ -179,14 +178,27 @@ class Keeper {
     this.end();
   }
 
-  /** Nobody is left to tell how a shell ended. */
   private end(): void {
+    if (this.over) return;
+    this.over = true;
     clearInterval(this.look);
     this.onOver(this.why);
     this.process.stdin?.destroy();
     this.said()?.destroy();
     for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
     for (const [fd, shell] of this.shells) this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
+  }
+
+  /** Nobody is left to tell how a shell ended. */
+  private silent(): void {
+    if (this.over) return;
+    this.retire();
+    this.handedOver.clear();
+    this.joinRest();
+    if (this.endIfIdle()) return;
+    clearInterval(this.look);
+    this.look = setInterval(() => this.lookAfter(), SAYS_MS).unref();
+    this.lookAfter();
   }
 
   private hear(chunk: string): void {
@@ -202,34 +214,18 @@ class Keeper {
 
   private told(line: string): void {
     if (line === 'ready') this.why = 'done';
-    const [, word, fd, value] = /^(begun|ended) (\d+) (\d+)$/.exec(line) ?? [];
-    // Bash's report of a signal ends with the command, of which this is a part; its words are in the user's language.
-    const [, reported] = word === undefined ? (/<&(\d+)/.exec(line) ?? []) : [];
-    const number = Number(fd ?? reported);
+    const [, word, fd, value] = /^(begun|refused|ended) (\d+)(?: (\d+))?$/.exec(line) ?? [];
+    const number = Number(fd);
     const shell = this.shells.get(number);
+    // One for which another was joined finds its terminal taken, or is ended.
     if (!shell) {
-      // Another has its terminal already. Once: to look for it takes long, and whoever lives there may say this as well.
-      if (word === 'begun' && this.handedOver.delete(number)) killBoth(this.outerPid(Number(value)));
-      return;
-    }
-    if (word === 'begun') this.begun(number, shell, Number(value));
-    else if (word === 'ended') this.ended(number, shell, Number(value));
-    else shell.killed = true;
-  }
-
-  private begun(fd: number, shell: Shell, inner: number): void {
-    if (shell.pid > 0) return;
-    shell.inner = inner;
-    shell.pid = this.outerPid(inner);
-    // Nobody could end one that cannot be found.
-    if (shell.pid === 0) this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
-    // When all have begun it has no more to do.
-    if (this.unused.length === 0 && [...this.shells.values()].every(({ pid }) => pid > 0)) this.process.stdin?.end();
-  }
-
-  private ended(fd: number, shell: Shell, status: number): void {
-    this.finish(fd, shell, shell.killed ? { code: null, signal: signalOf(status) } : { code: status, signal: null });
-    if (this.shells.size === 0 && this.unused.length === 0 && this.handedOver.size === 0) this.end();
+      if (word === 'begun' && this.handedOver.delete(number)) signal(this.outerPid(Number(value)), 'SIGKILL');
+    } else if (word === 'begun') {
+      shell.inner = Number(value);
+      // When all have begun it is told of no more.
+      if (this.unused.length === 0 && [...this.shells.values()].every(({ inner }) => inner > 0)) this.process.stdin?.end();
+    } else if (word === 'refused') this.join(number, shell);
+    else if (word === 'ended') this.finish(number, shell, endOfStatus(Number(value)));
   }
 
   /** It starts no more; what it started goes on. */
@@ -247,54 +243,81 @@ class Keeper {
 
   /** One whose user has stopped it, or that has just been killed, starts none. */
   private lookFor(late: Shell): void {
-    if (late.pid > 0 || ![...this.shells.values()].includes(late)) return;
+    if (late.inner > 0 || ![...this.shells.values()].includes(late)) return;
     if (this.why === 'failed') this.why = 'slow';
-    signal(childrenOf(this.process.pid ?? 0)[0] ?? 0, 'SIGKILL');
+    // What it has begun it is to tell the end of, once it goes on.
+    if ([...this.shells.values()].every(({ inner }) => inner === 0)) signal(this.pid, 'SIGKILL');
     this.joinRest();
     this.retire();
   }
 
   /** Those that it has not begun. */
   private joinRest(): void {
+    for (const [fd, shell] of this.shells) if (shell.inner === 0) this.join(fd, shell);
+  }
+
+  private join(fd: number, shell: Shell): void {
     const joining = this.joining();
-    for (const [fd, shell] of this.shells) {
-      if (shell.pid > 0) continue;
-      if (!joining) {
-        this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
-        continue;
-      }
-      this.shells.delete(fd);
-      this.handedOver.add(fd);
-      try {
-        shell.joined = shell.spare.pty.start(joinArguments(joining));
-      } catch {
-        shell.spare.ended({ code: 127, signal: null }); // no memory for one more process
-      }
-      this.onShellEnded();
+    if (!joining) {
+      this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
+      return;
     }
+    this.shells.delete(fd);
+    this.handedOver.add(fd);
+    shell.joined = shell.spare.pty.start(joinArguments(joining));
+    this.onShellEnded();
+  }
+
+  /** Its own, as this machine counts. */
+  private get pid(): number {
+    return childrenOf(this.process.pid ?? 0)[0] ?? 0;
+  }
+
+  /** 0: it has not begun, or is no more. */
+  private pidOf(shell: Shell): number {
+    if (shell.inner === 0) return 0;
+    if (shell.outer === 0) shell.outer = this.outerPid(shell.inner);
+    return isHere(shell) ? shell.outer : 0;
   }
 
   /** Of a process that it started, as this machine counts (proc(5), NSpid). */
   private outerPid(inner: number): number {
-    const [keeper = 0] = childrenOf(this.process.pid ?? 0);
     const isIt = (pid: number): boolean => innerPid(pid) === inner;
-    // It is the last that began; whose parent has been killed is elsewhere.
-    return childrenOf(keeper).findLast(isIt) ?? namespacePids(this.joining()?.target ?? 0).find(isIt) ?? 0;
+    // It is mostly the last that began; whose parent has been killed is elsewhere.
+    return childrenOf(this.pid).findLast(isIt) ?? namespacePids(this.joining()?.target ?? 0).find(isIt) ?? 0;
   }
 
-  /** Whoever waits for a shell's end may be ended itself; but what it has said before may be read only now. */
+  /** Whoever waits for them may be stopped, or ended itself; but what it has said before may be read only now. */
   private lookAfter(): void {
     for (const [fd, shell] of this.shells) {
-      const missing = shell.pid > 0 && !isHere(shell);
-      if (missing && shell.missed) this.finish(fd, shell, { code: null, signal: 'SIGKILL' });
-      shell.missed = missing;
+      if (shell.inner === 0 || !this.endedAs(shell)) continue;
+      setTimeout(
+        () =>
+          setImmediate(() => {
+            const end = this.shells.get(fd) === shell && this.endedAs(shell);
+            if (end) this.finish(fd, shell, end);
+          }),
+        SAYS_MS,
+      ).unref();
     }
   }
 
-  private finish(fd: number, { spare }: Shell, end: PtyEnd): void {
+  /** Null: it runs. How one ended that has no parent any more nobody knows. */
+  private endedAs(shell: Shell): ProcessEnd | null {
+    const pid = this.pidOf(shell);
+    return pid === 0 ? { code: null, signal: 'SIGKILL' } : endOf(pid);
+  }
+
+  private finish(fd: number, { spare }: Shell, end: ProcessEnd): void {
     this.shells.delete(fd);
     spare.ended(end);
     this.onShellEnded();
+    this.endIfIdle();
+  }
+
+  private endIfIdle(): boolean {
+    if (this.shells.size === 0 && this.unused.length === 0 && this.handedOver.size === 0) this.end();
+    return this.over;
   }
 
   /** Null: there was no room for it. */
@@ -304,17 +327,7 @@ class Keeper {
   }
 }
 
-/** Whoever waits for a shell, and that. */
-function killBoth(pid: number): void {
-  for (const each of [...childrenOf(pid), pid]) signal(each, 'SIGKILL');
-}
-
 /** Its number may be another's by now, whose number in its own namespace is another. */
-function isHere({ pid, inner }: Shell): boolean {
-  return pid > 0 && innerPid(pid) === inner;
-}
-
-function signalOf(status: number): string {
-  const [name] = Object.entries(constants.signals).find(([, number]) => number === status - 128) ?? [];
-  return name ?? 'SIGKILL';
+function isHere({ outer, inner }: Shell): boolean {
+  return outer > 0 && innerPid(outer) === inner;
 }
