@@ -13,6 +13,8 @@ export interface DescriptorPassing {
    *   (`net.core.somaxconn`); EBADF, EMFILE, ENAMETOOLONG, …
    */
   send(path: string, descriptor: number, token: Buffer): void;
+  /** The same over a socket that is there, to whoever holds its other end. @throws NodeJS.ErrnoException EPIPE, EAGAIN, EBADF, … */
+  sendOn(socket: number, descriptor: number, token: Buffer): void;
   /** Listens at `path`, for this user alone, in place of whoever did. @throws NodeJS.ErrnoException */
   receiver(path: string): DescriptorReceiver;
 }
@@ -125,18 +127,29 @@ function made(): DescriptorPassing | null {
     return null;
   };
 
+  const measured = (token: Buffer): void => {
+    if (token.length !== TOKEN_BYTES) throw new RangeError(`a token has ${TOKEN_BYTES} bytes, not ${token.length}`);
+  };
+  const pass = (socket: number, descriptor: number, token: Buffer, path: string): void => {
+    token.copy(memory, TOKEN);
+    [20, 0, SOL_SOCKET, SCM_RIGHTS, descriptor].forEach((word, at) => memory.writeInt32LE(word, CONTROL + 4 * at));
+    memory.writeUInt32LE(SPACE, 40); // msg_controllen
+    checked(libc.sendmsg(socket, address, MSG_NOSIGNAL), 'sendmsg', path);
+  };
+
   return {
+    sendOn: (socket, descriptor, token) => {
+      measured(token);
+      pass(socket, descriptor, token, '');
+    },
     send: (path, descriptor, token) => {
-      if (token.length !== TOKEN_BYTES) throw new RangeError(`a token has ${TOKEN_BYTES} bytes, not ${token.length}`);
+      measured(token);
       // A connection for each: a datagram socket lets only 10 messages wait (`net.unix.max_dgram_qlen`).
       const nameLength = named(path);
       const socket = opened(path);
       try {
         checked(libc.connect(socket, address + BigInt(NAME), nameLength), 'connect', path);
-        token.copy(memory, TOKEN);
-        [20, 0, SOL_SOCKET, SCM_RIGHTS, descriptor].forEach((word, at) => memory.writeInt32LE(word, CONTROL + 4 * at));
-        memory.writeUInt32LE(SPACE, 40); // msg_controllen
-        checked(libc.sendmsg(socket, address, MSG_NOSIGNAL), 'sendmsg', path);
+        pass(socket, descriptor, token, path);
       } finally {
         closeSync(socket);
       }

@@ -45,9 +45,8 @@ const MOST_FILES = 4096;
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 export const PROFILE = '/run/devpocket/profile';
 const KEEPER_FILE = '/run/devpocket/terminals';
-/** Descriptors of a program that starts shells: where it says what it did, and the first of the terminals that it holds. */
+/** Where a program that starts shells says what it did. */
 export const STATUS_FD = 3;
-export const FIRST_TERMINAL_FD = 4;
 
 /** What each process is held to; without control groups more is. */
 function processLimits({ memoryBytes, storageBytes }: ResourceLimits, grouped: boolean): readonly string[] {
@@ -290,42 +289,47 @@ function quote(text: string): string {
 /** What runs in a terminal, inside: a session of its own on its terminal, no privileges to gain, the user's variables, a shell. */
 const LOGIN = `. ${PROFILE}; cd /workspace 2>/dev/null; [ -x /bin/bash ] && exec /usr/bin/setsid -c /bin/bash -i; exec /usr/bin/setsid -c /bin/sh -i`;
 
-/** Of Linux: setsid(2) differs from one kind of processor to another, pidfd_open(2) does not. */
-const SETSID: Readonly<Partial<Record<NodeJS.Architecture, number>>> = { x64: 112, arm64: 157 };
+/** Numbers of Linux's setsid(2) and recvmsg(2), which differ from one kind of processor to another; that of pidfd_open(2) does not. */
+const CALLS: Readonly<Partial<Record<NodeJS.Architecture, readonly [number, number]>>> = { x64: [112, 47], arm64: [157, 212] };
 const PIDFD_OPEN = 434;
 const TIOCSCTTY = 0x540e;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+
+/** What a program that starts shells is told with each terminal: a number, so long. */
+export const ORDER_BYTES = 16;
 
 /**
- * Starts a shell on each terminal that it is told to, says so, and says how each ended, as wait(2) has it. In perl: it can begin a session
- * itself, wait for many ends at once, and tells a signal from a code. A terminal that is another's by then ends its shell before it begins;
- * what ends shells in a terminal does not end whoever waits for them. Handlers and what is closed on exec are not passed on; that perl
- * ignores SIGFPE would be.
+ * Starts a shell on each terminal that comes over its input, says so, and says how each ended, as wait(2) has it. In perl: it can take
+ * descriptors, begin a session itself, wait for many ends at once, and tells a signal from a code. A terminal that is another's by then ends
+ * its shell before it begins; what ends shells in a terminal does not end whoever waits for them. Handlers and what is closed on exec are not
+ * passed on; that perl ignores SIGFPE would be.
  */
 const KEEPER = String.raw`
-my ($count, $setsid) = @ARGV;
-my ($said, %terminals, %shells, $waiting, $orders);
+my ($setsid, $recvmsg) = @ARGV;
+my ($said, %shells, $waiting);
 syscall(${PIDFD_OPEN}, $$ + 0, 0) >= 0 or exit 1;
 $SIG{$_} = sub {} for qw(HUP INT TERM);
 open($said, '>&=', ${STATUS_FD});
-open($terminals{$_}, '+<&=', $_) for ${FIRST_TERMINAL_FD} .. ${FIRST_TERMINAL_FD} + $count - 1;
 my $variables = do { local $/; open(my $file, '<', '${PROFILE}') or exit 1; <$file> };
 while ($variables =~ /\Gexport (\w+)='([^']*(?:'\\''[^']*)*)'\n/g) { ($ENV{$1} = $2) =~ s/'\\''/'/g }
 $ENV{SHLVL} = 0;
 chdir '/workspace';
 my $shell = -x '/bin/bash' ? '/bin/bash' : '/bin/sh';
-syswrite($said, "ready\n");
+# Of their own, and never moved: the kernel writes into them.
+vec(my $order, ${ORDER_BYTES} - 1, 8) = 0;
+vec(my $control, 23, 8) = 0;
+my $parts = pack('PJ', $order, ${ORDER_BYTES});
 vec($waiting, 0, 1) = 1;
-while (%terminals || %shells) {
+syswrite($said, "ready\n");
+while (vec($waiting, 0, 1) || %shells) {
   next if select(my $ready = $waiting, undef, undef, undef) < 0;
-  if (vec($ready, 0, 1) && !sysread(STDIN, $orders, 256, length $orders)) {
-    %terminals = ();
-    vec($waiting, 0, 1) = 0;
-  }
-  while ($orders =~ s/^(\d+)\n//) {
-    my $fd = $1;
-    my $terminal = delete $terminals{$fd} or next;
+  if (vec($ready, 0, 1)) {
+    my $message = pack('JJPJPJJ', 0, 0, $parts, 1, $control, length $control, 0);
+    if (syscall($recvmsg, 0, $message, ${MSG_CMSG_CLOEXEC}) <= 0) { vec($waiting, 0, 1) = 0; next }
+    my ($number) = $order =~ /^(\d+)/;
+    open(my $terminal, '+<&=', unpack('x16l', $control));
     my $pid = fork;
-    if (!defined $pid) { syswrite($said, "refused $fd\n"); next }
+    if (!defined $pid) { syswrite($said, "refused $number\n"); next }
     if (!$pid) {
       syscall($setsid);
       ioctl($terminal, ${TIOCSCTTY}, 0) or exit 126;
@@ -335,16 +339,16 @@ while (%terminals || %shells) {
       $SIG{FPE} = 'DEFAULT';
       exec $shell, '-i' or exit 127;
     }
-    syswrite($said, "begun $fd $pid\n");
+    syswrite($said, "begun $number $pid\n");
     my $end = syscall(${PIDFD_OPEN}, $pid, 0);
     open(my $closed, '<&=', $end) or exit 1;
-    $shells{$end} = [$fd, $pid, $closed];
+    $shells{$end} = [$number, $pid, $closed];
     vec($waiting, $end, 1) = 1;
   }
   for my $end (grep { vec($ready, $_, 1) } keys %shells) {
-    my ($fd, $pid) = @{$shells{$end}};
+    my ($number, $pid) = @{$shells{$end}};
     waitpid($pid, 0);
-    syswrite($said, "ended $fd $?\n");
+    syswrite($said, "ended $number $?\n");
     vec($waiting, $end, 1) = 0;
     delete $shells{$end};
   }
@@ -391,9 +395,8 @@ export function joinArguments(
   ];
 }
 
-/** The command that joins a program to a sandbox that starts shells on so many terminals; null: there is none for this machine. */
-export function keeperArguments(joining: Joining, terminals: number): readonly string[] | null {
-  const setsid = SETSID[process.arch];
-  if (setsid === undefined) return null;
-  return joinArguments(joining, ['/usr/bin/perl', KEEPER_FILE, String(terminals), String(setsid)]);
+/** The command that joins a program to a sandbox that starts its shells; null: there is none for this machine. */
+export function keeperArguments(joining: Joining): readonly string[] | null {
+  const calls = CALLS[process.arch];
+  return calls ? joinArguments(joining, ['/usr/bin/perl', KEEPER_FILE, ...calls.map(String)]) : null;
 }

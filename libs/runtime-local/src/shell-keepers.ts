@@ -1,14 +1,12 @@
 import { type ChildProcess } from 'node:child_process';
 import { type Readable } from 'node:stream';
+import { type DescriptorPassing, descriptorPassing } from './descriptor-passing';
 import { childrenOf, endOf, endOfStatus, innerPid, namespacePids, type ProcessEnd, signal } from './processes';
 import { type OpenedPty, Pty, type SparePty } from './pty';
-import { FIRST_TERMINAL_FD, joinArguments, type Joining, keeperArguments, STATUS_FD } from './sandbox';
+import { joinArguments, type Joining, keeperArguments, ORDER_BYTES, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
 
-/** Terminals that the first program has, and each that follows. */
-const FIRST = 8;
-const NEXT = 16;
 /** What one says is short; who says more than this for each of its shells is a debugger that its user has attached. */
 const SAID_BYTES = 4_096;
 /** Where there was no room for one, another is not tried sooner. */
@@ -29,121 +27,90 @@ interface Shell {
 }
 
 /**
- * Programs in one sandbox that start its shells (`KEEPER` in sandbox.ts). To join a sandbox takes six programs and, with control groups, a wait
- * of the kernel's; these have done it, and hold the terminals' ends for the shells to come.
+ * A program in a sandbox that starts its shells (`KEEPER` in sandbox.ts). To join a sandbox takes six programs and, with control groups, a
+ * wait of the kernel's; this one has done it, and is given the terminals' ends.
  */
 export class ShellKeepers {
-  private readonly keepers = new Set<Keeper>();
-  /** Of the last one. */
-  private size = 0;
-  /** Of the shells that they started and that run. */
-  private running = 0;
+  /** The one that takes orders. */
+  private current: Keeper | null = null;
+  private readonly all = new Set<Keeper>();
   private over = false;
   private restUntil = 0;
 
   /** @param joining how a program joins the sandbox; null: that is about to end */
   constructor(private readonly joining: () => Joining | null) {}
 
-  /** Sees to it that the next shells are started fast. */
+  /** Sees to it that the next shell is started fast. */
   prepare(): void {
-    const spares = [...this.keepers].reduce((sum, keeper) => sum + keeper.spares, 0);
-    if (this.over || performance.now() < this.restUntil || (spares > 0 && spares >= this.size / 2)) return;
-    const size = this.size === 0 ? FIRST : NEXT;
+    if (this.over || this.current || performance.now() < this.restUntil) return;
+    const joining = this.joining();
+    const command = joining && keeperArguments(joining);
+    const passing = descriptorPassing();
+    if (!command || !passing) return;
     try {
-      this.add(size);
-      this.size = size;
+      const keeper = new Keeper(
+        this.joining,
+        command,
+        passing,
+        (why) => {
+          if (this.current === keeper) this.current = null;
+          // What does not begin once will not another time; what is slow may be faster later.
+          if (why === 'failed') this.over = true;
+          if (why === 'slow') this.restUntil = performance.now() + REST_MS;
+        },
+        () => this.all.delete(keeper),
+      );
+      this.all.add(keeper);
+      this.current = keeper;
     } catch {
-      // This machine has no more PTYs, files or processes; one shell may still find its own.
+      // This machine has no more files or processes; one shell may still find its own.
       this.restUntil = performance.now() + REST_MS;
     }
   }
 
-  private add(size: number): void {
-    const joining = this.joining();
-    const command = joining && keeperArguments(joining, size);
-    if (!command) return;
-    const keeper = new Keeper(
-      this.joining,
-      command,
-      size,
-      (why) => {
-        this.keepers.delete(keeper);
-        // What does not begin once will not another time; what is slow may be faster later.
-        if (why === 'failed') this.over = true;
-        if (why === 'slow') this.restUntil = performance.now() + REST_MS;
-      },
-      () => this.shellEnded(),
-    );
-    this.keepers.add(keeper);
-  }
-
-  /** What was there for a crowd goes with it. */
-  private shellEnded(): void {
-    this.running -= 1;
-    if (this.running > 0 || this.over || this.size === FIRST) return;
-    for (const keeper of this.keepers) keeper.stop();
-    this.size = 0;
-    this.prepare();
-  }
-
   /** @returns null: there is none, nor does one come */
   open(cols: number, rows: number): OpenedPty | null {
-    for (const keeper of this.keepers) {
-      const opened = keeper.open(cols, rows);
-      if (!opened) continue;
-      this.running += 1;
-      this.prepare();
-      return opened;
-    }
     this.prepare();
-    return null;
+    return this.current?.open(cols, rows) ?? null;
   }
 
   /** The sandbox ends, and everything in it. */
   end(): void {
     this.over = true;
-    for (const keeper of this.keepers) keeper.stop();
+    for (const keeper of this.all) keeper.stop();
   }
 }
 
-/** One of them. */
+/** One of them; another follows the one that its user has stopped or killed. */
 class Keeper {
   private readonly process: ChildProcess;
-  private readonly unused: { readonly spare: SparePty; readonly fd: number }[];
   private readonly shells = new Map<number, Shell>();
-  /** Terminals of those that were joined instead. */
+  /** Those for which another was joined instead. */
   private readonly handedOver = new Set<number>();
+  private last = 0;
   /** What its end would mean: it failed until it has come to read orders (those of before it finds then), or is to end. */
   private why: 'failed' | 'slow' | 'done' = 'failed';
-  private text = '';
+  /** It is given no more. */
+  private retired = false;
   private over = false;
-  private patience: number;
+  private text = '';
+  private patience = SAID_BYTES;
   private look: NodeJS.Timeout;
 
   constructor(
     private readonly joining: () => Joining | null,
     [file = '', ...args]: readonly string[],
-    terminals: number,
-    private readonly onOver: (why: 'failed' | 'slow' | 'done') => void,
-    private readonly onShellEnded: () => void,
+    private readonly passing: DescriptorPassing,
+    private readonly onRetired: (why: 'failed' | 'slow' | 'done') => void,
+    private readonly onOver: () => void,
   ) {
-    this.patience = terminals * SAID_BYTES;
-    this.unused = [];
-    try {
-      for (let index = 0; index < terminals; index += 1) this.unused.push({ spare: Pty.spare(), fd: FIRST_TERMINAL_FD + index });
-      this.process = spawnSealed(file, args, {
-        stdio: ['pipe', 'ignore', 'ignore', 'pipe', ...this.unused.map(({ spare }) => spare.slave)],
-        env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
-        cwd: '/',
-        // A process group of its own: it is its user's, who may make it signal all of its group.
-        detached: true,
-      });
-    } catch (error) {
-      for (const { spare } of this.unused) spare.ended({ code: null, signal: 'SIGHUP' });
-      throw error;
-    } finally {
-      for (const { spare } of this.unused) spare.started();
-    }
+    this.process = spawnSealed(file, args, {
+      stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+      env: { PATH: SEARCH_PATH, LANG: 'C.UTF-8' },
+      cwd: '/',
+      // A process group of its own: it is its user's, who may make it signal all of its group.
+      detached: true,
+    });
     this.process.on('error', () => this.end());
     this.process.on('exit', () => this.retire());
     this.process.stdin?.on('error', () => undefined); // it has ended: what it says tells
@@ -153,18 +120,21 @@ class Keeper {
     this.look = setInterval(() => this.lookAfter(), LOOK_MS).unref();
   }
 
-  get spares(): number {
-    return this.unused.length;
-  }
-
+  /** @returns null: it cannot be told any more */
   open(cols: number, rows: number): OpenedPty | null {
-    const next = this.unused.shift();
-    if (!next) return null;
-    const { spare, fd } = next;
+    const spare = Pty.spare(cols, rows);
+    this.last += 1;
+    try {
+      this.passing.sendOn(this.input, spare.slave, Buffer.from(String(this.last).padEnd(ORDER_BYTES)));
+    } catch {
+      spare.ended({ code: null, signal: 'SIGHUP' });
+      return null;
+    } finally {
+      spare.started();
+    }
     const shell: Shell = { spare, inner: 0, outer: 0, joined: null };
-    this.shells.set(fd, shell);
-    spare.pty.resize(cols, rows);
-    this.process.stdin?.write(`${fd}\n`);
+    this.shells.set(this.last, shell);
+    this.patience += SAID_BYTES;
     this.lookLater(shell, BEGUN_MS);
     return {
       pty: spare.pty,
@@ -182,20 +152,20 @@ class Keeper {
     if (this.over) return;
     this.over = true;
     clearInterval(this.look);
-    this.onOver(this.why);
+    this.retire();
     this.process.stdin?.destroy();
     this.said()?.destroy();
-    for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
-    for (const [fd, shell] of this.shells) this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
+    for (const [number, shell] of this.shells) this.finish(number, shell, { code: null, signal: 'SIGHUP' });
+    this.onOver();
   }
 
   /** Nobody is left to tell how a shell ended. */
   private silent(): void {
     if (this.over) return;
     this.retire();
-    this.handedOver.clear();
     this.joinRest();
-    if (this.endIfIdle()) return;
+    this.endIfIdle();
+    if (this.over) return;
     clearInterval(this.look);
     this.look = setInterval(() => this.lookAfter(), SAYS_MS).unref();
     this.lookAfter();
@@ -214,24 +184,22 @@ class Keeper {
 
   private told(line: string): void {
     if (line === 'ready') this.why = 'done';
-    const [, word, fd, value] = /^(begun|refused|ended) (\d+)(?: (\d+))?$/.exec(line) ?? [];
-    const number = Number(fd);
+    const [, word, which, value] = /^(begun|refused|ended) (\d+)(?: (\d+))?$/.exec(line) ?? [];
+    const number = Number(which);
     const shell = this.shells.get(number);
     // One for which another was joined finds its terminal taken, or is ended.
     if (!shell) {
       if (word === 'begun' && this.handedOver.delete(number)) signal(this.outerPid(Number(value)), 'SIGKILL');
-    } else if (word === 'begun') {
-      shell.inner = Number(value);
-      // When all have begun it is told of no more.
-      if (this.unused.length === 0 && [...this.shells.values()].every(({ inner }) => inner > 0)) this.process.stdin?.end();
-    } else if (word === 'refused') this.join(number, shell);
+    } else if (word === 'begun') shell.inner = Number(value);
+    else if (word === 'refused') this.join(number, shell);
     else if (word === 'ended') this.finish(number, shell, endOfStatus(Number(value)));
   }
 
   /** It starts no more; what it started goes on. */
   private retire(): void {
-    for (const { spare } of this.unused.splice(0)) spare.ended({ code: null, signal: 'SIGHUP' });
-    this.onOver(this.why);
+    if (this.retired) return;
+    this.retired = true;
+    this.onRetired(this.why);
     // What it has begun a moment ago says so yet.
     for (const shell of this.shells.values()) this.lookLater(shell, SAYS_MS);
   }
@@ -253,19 +221,18 @@ class Keeper {
 
   /** Those that it has not begun. */
   private joinRest(): void {
-    for (const [fd, shell] of this.shells) if (shell.inner === 0) this.join(fd, shell);
+    for (const [number, shell] of this.shells) if (shell.inner === 0) this.join(number, shell);
   }
 
-  private join(fd: number, shell: Shell): void {
+  private join(number: number, shell: Shell): void {
     const joining = this.joining();
     if (!joining) {
-      this.finish(fd, shell, { code: null, signal: 'SIGHUP' });
+      this.finish(number, shell, { code: null, signal: 'SIGHUP' });
       return;
     }
-    this.shells.delete(fd);
-    this.handedOver.add(fd);
+    this.shells.delete(number);
+    this.handedOver.add(number);
     shell.joined = shell.spare.pty.start(joinArguments(joining));
-    this.onShellEnded();
   }
 
   /** Its own, as this machine counts. */
@@ -289,16 +256,13 @@ class Keeper {
 
   /** Whoever waits for them may be stopped, or ended itself; but what it has said before may be read only now. */
   private lookAfter(): void {
-    for (const [fd, shell] of this.shells) {
+    for (const [number, shell] of this.shells) {
       if (shell.inner === 0 || !this.endedAs(shell)) continue;
-      setTimeout(
-        () =>
-          setImmediate(() => {
-            const end = this.shells.get(fd) === shell && this.endedAs(shell);
-            if (end) this.finish(fd, shell, end);
-          }),
-        SAYS_MS,
-      ).unref();
+      const again = (): void => {
+        const end = this.shells.get(number) === shell && this.endedAs(shell);
+        if (end) this.finish(number, shell, end);
+      };
+      setTimeout(() => setImmediate(again), SAYS_MS).unref();
     }
   }
 
@@ -308,16 +272,20 @@ class Keeper {
     return pid === 0 ? { code: null, signal: 'SIGKILL' } : endOf(pid);
   }
 
-  private finish(fd: number, { spare }: Shell, end: ProcessEnd): void {
-    this.shells.delete(fd);
+  private finish(number: number, { spare }: Shell, end: ProcessEnd): void {
+    this.shells.delete(number);
     spare.ended(end);
-    this.onShellEnded();
     this.endIfIdle();
   }
 
-  private endIfIdle(): boolean {
-    if (this.shells.size === 0 && this.unused.length === 0 && this.handedOver.size === 0) this.end();
-    return this.over;
+  private endIfIdle(): void {
+    if (this.retired && this.shells.size === 0) this.end();
+  }
+
+  /** Node shows a pipe's descriptor nowhere else; -1: it is closed. */
+  private get input(): number {
+    const { _handle: handle } = this.process.stdin as unknown as { readonly _handle: { readonly fd: number } | null };
+    return handle?.fd ?? -1;
   }
 
   /** Null: there was no room for it. */
