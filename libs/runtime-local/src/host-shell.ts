@@ -1,5 +1,5 @@
 import { type TerminalExit } from '@devpocket/runtime';
-import { readFileSync } from 'node:fs';
+import { statOf } from './processes';
 import { type OpenedPty } from './pty';
 
 /** A program on a PTY, begun a moment ago. */
@@ -46,15 +46,9 @@ export function foregroundBusy(shell: HostShell): boolean | null {
   if (!shell.alive) return false;
   const pid = shell.pid();
   if (pid === 0) return null;
-  try {
-    // proc(5): field 5 of stat is the process group, field 8 the terminal's foreground process group.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ');
-    return fields[2] !== fields[5];
-  } catch {
-    return null;
-  }
+  // proc(5): field 5 is the process group, field 8 the terminal's foreground process group.
+  const fields = statOf(pid);
+  return fields.length === 0 ? null : fields[2] !== fields[5];
 }
 
 function kill(pid: number, name: NodeJS.Signals): void {

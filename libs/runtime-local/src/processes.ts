@@ -45,14 +45,23 @@ export function endOfStatus(status: number): ProcessEnd {
 
 /** Of one that has ended and that its parent has not been told of yet; null: it runs, or is no more. */
 export function endOf(pid: number): ProcessEnd | null {
+  const fields = statOf(pid);
+  return fields[0] === 'Z' ? endOfStatus(Number(fields[49])) : null;
+}
+
+/** By a signal or a debugger. */
+export function isStopped(pid: number): boolean {
+  return statOf(pid)[0]?.toUpperCase() === 'T';
+}
+
+/** What follows a process's name in proc(5)'s stat, of which field 3 is the first; nothing: it has ended. */
+export function statOf(pid: number): readonly string[] {
   try {
-    // proc(5): field 3 is the state, field 52 the status.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
-    return fields[0] === 'Z' ? endOfStatus(Number(fields[49])) : null;
   } catch {
-    return null;
+    return [];
   }
 }
 
@@ -97,15 +106,10 @@ export function usageOf(pids: readonly number[]): { readonly cpuNanos: number; r
   let ticks = 0;
   let pages = 0;
   for (const pid of pids) {
-    try {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        .replace(/^.*\) /, '')
-        .split(' ');
-      ticks += Number(fields[11]) + Number(fields[12]);
-      pages += Number(fields[21]);
-    } catch {
-      continue; // it has just ended
-    }
+    const fields = statOf(pid);
+    if (fields.length === 0) continue; // it has just ended
+    ticks += Number(fields[11]) + Number(fields[12]);
+    pages += Number(fields[21]);
   }
   return { cpuNanos: ticks * 10_000_000, memoryBytes: pages * 4096 };
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process';
 import { type Readable } from 'node:stream';
 import { type DescriptorPassing, descriptorPassing } from './descriptor-passing';
-import { childrenOf, endOf, endOfStatus, innerPid, namespacePids, type ProcessEnd, signal } from './processes';
+import { childrenOf, endOf, endOfStatus, innerPid, isStopped, namespacePids, type ProcessEnd, signal } from './processes';
 import { type OpenedPty, Pty, type SparePty } from './pty';
 import { joinArguments, type Joining, keeperArguments, ORDER_BYTES, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
@@ -92,6 +92,7 @@ class Keeper {
   private why: 'failed' | 'slow' | 'done' = 'failed';
   /** It is given no more. */
   private retired = false;
+  private isSilent = false;
   private over = false;
   private text = '';
   private patience = SAID_BYTES;
@@ -162,6 +163,7 @@ class Keeper {
   /** Nobody is left to tell how a shell ended. */
   private silent(): void {
     if (this.over) return;
+    this.isSilent = true;
     this.retire();
     this.joinRest();
     this.endIfIdle();
@@ -189,7 +191,7 @@ class Keeper {
     const shell = this.shells.get(number);
     // One for which another was joined finds its terminal taken, or is ended.
     if (!shell) {
-      if (word === 'begun' && this.handedOver.delete(number)) signal(this.outerPid(Number(value)), 'SIGKILL');
+      if (word === 'begun' && this.handedOver.delete(number)) signal(this.childOf(Number(value)), 'SIGKILL');
     } else if (word === 'begun') shell.inner = Number(value);
     else if (word === 'refused') this.join(number, shell);
     else if (word === 'ended') this.finish(number, shell, endOfStatus(Number(value)));
@@ -242,20 +244,37 @@ class Keeper {
 
   /** 0: it has not begun, or is no more. */
   private pidOf(shell: Shell): number {
-    if (shell.inner === 0) return 0;
-    if (shell.outer === 0) shell.outer = this.outerPid(shell.inner);
+    if (shell.inner > 0 && shell.outer === 0) this.findOuter();
     return isHere(shell) ? shell.outer : 0;
   }
 
-  /** Of a process that it started, as this machine counts (proc(5), NSpid). */
-  private outerPid(inner: number): number {
-    const isIt = (pid: number): boolean => innerPid(pid) === inner;
-    // It is mostly the last that began; whose parent has been killed is elsewhere.
-    return childrenOf(this.pid).findLast(isIt) ?? namespacePids(this.joining()?.target ?? 0).find(isIt) ?? 0;
+  private childOf(inner: number): number {
+    return childrenOf(this.pid).findLast((pid) => innerPid(pid) === inner) ?? 0;
   }
 
-  /** Whoever waits for them may be stopped, or ended itself; but what it has said before may be read only now. */
+  /** Of all at once: to ask one process for its numbers takes as long for one shell as for all. */
+  private findOuter(): void {
+    const shells = [...this.shells.values()].filter(({ inner }) => inner > 0);
+    const wanted = new Map(shells.filter(({ outer }) => outer === 0).map((shell) => [shell.inner, shell]));
+    const known = new Set(shells.map(({ outer }) => outer));
+    const look = (pids: readonly number[]): void => {
+      for (const pid of pids) {
+        if (wanted.size === 0) return;
+        if (known.has(pid)) continue;
+        const inner = innerPid(pid);
+        const shell = wanted.get(inner);
+        if (shell) shell.outer = pid;
+        wanted.delete(inner);
+      }
+    };
+    look(childrenOf(this.pid));
+    // Those whose parent has been killed are elsewhere.
+    if (wanted.size > 0) look(namespacePids(this.joining()?.target ?? 0));
+  }
+
+  /** Who waits for them tells of their ends, unless it is stopped or has ended itself; but what it has said before may be read only now. */
   private lookAfter(): void {
+    if (!this.isSilent && !isStopped(this.pid)) return;
     for (const [number, shell] of this.shells) {
       if (shell.inner === 0 || !this.endedAs(shell)) continue;
       const again = (): void => {
