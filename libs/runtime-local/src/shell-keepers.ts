@@ -12,12 +12,14 @@ const SAID_BYTES = 4_096;
 /** Where there was no room for one, another is not tried sooner. */
 const REST_MS = 10_000;
 const LOOK_MS = 5_000;
-/** A shell that has not begun by then is joined to its sandbox instead. */
+/** A shell that has not begun by then is joined to its sandbox instead, if what is to start it stands still; at last in any case. */
 const BEGUN_MS = 1_000;
+const LATEST_MS = 10_000;
 const SAYS_MS = 100;
 
 interface Shell {
   readonly spare: SparePty;
+  readonly orderedAt: number;
   /** As its namespace counts; 0: it has not begun. */
   inner: number;
   /** As this machine does; 0: nobody has asked yet. */
@@ -133,7 +135,7 @@ class Keeper {
     } finally {
       spare.started();
     }
-    const shell: Shell = { spare, inner: 0, outer: 0, joined: null };
+    const shell: Shell = { spare, orderedAt: performance.now(), inner: 0, outer: 0, joined: null };
     this.shells.set(this.last, shell);
     this.patience += SAID_BYTES;
     this.lookLater(shell, BEGUN_MS);
@@ -211,12 +213,21 @@ class Keeper {
     setTimeout(() => setImmediate(() => this.lookFor(shell)), ms).unref();
   }
 
-  /** One whose user has stopped it, or that has just been killed, starts none. */
+  /**
+   * One whose user has stopped it, or that has just been killed, starts none. One that has much to do does, and two shells cannot have one
+   * terminal: whoever joined it then would end.
+   */
   private lookFor(late: Shell): void {
     if (late.inner > 0 || ![...this.shells.values()].includes(late)) return;
+    const { exitCode, signalCode } = this.process;
+    const starts = exitCode === null && signalCode === null && !isStopped(this.pid);
+    if (starts && performance.now() - late.orderedAt < LATEST_MS) {
+      this.lookLater(late, BEGUN_MS);
+      return;
+    }
     if (this.why === 'failed') this.why = 'slow';
     // What it has begun it is to tell the end of, once it goes on.
-    if ([...this.shells.values()].every(({ inner }) => inner === 0)) signal(this.pid, 'SIGKILL');
+    if (starts || [...this.shells.values()].every(({ inner }) => inner === 0)) signal(this.pid, 'SIGKILL');
     this.joinRest();
     this.retire();
   }
