@@ -1,4 +1,5 @@
 import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs';
+import { TOKEN_BYTES } from './descriptor-passing';
 import { type ResourceLimits } from '@devpocket/runtime';
 import { MOST_PROCESSES } from './cgroup';
 import { type HostSpec } from './host-protocol';
@@ -295,9 +296,6 @@ const PIDFD_OPEN = 434;
 const TIOCSCTTY = 0x540e;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 
-/** What a program that starts shells is told with each terminal: a number, so long. */
-export const ORDER_BYTES = 16;
-
 /**
  * Starts a shell on each terminal that comes over its input, says so, and says how each ended, as wait(2) has it. In perl: it can take
  * descriptors, begin a session itself, wait for many ends at once, and tells a signal from a code. A terminal that is another's by then ends
@@ -316,9 +314,9 @@ $ENV{SHLVL} = 0;
 chdir '/workspace';
 my $shell = -x '/bin/bash' ? '/bin/bash' : '/bin/sh';
 # Of their own, and never moved: the kernel writes into them.
-vec(my $order, ${ORDER_BYTES} - 1, 8) = 0;
+vec(my $order, ${TOKEN_BYTES} - 1, 8) = 0;
 vec(my $control, 23, 8) = 0;
-my $parts = pack('PJ', $order, ${ORDER_BYTES});
+my $parts = pack('PJ', $order, ${TOKEN_BYTES});
 vec($waiting, 0, 1) = 1;
 syswrite($said, "ready\n");
 while (vec($waiting, 0, 1) || %shells) {

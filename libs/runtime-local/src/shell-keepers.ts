@@ -1,9 +1,9 @@
 import { type ChildProcess } from 'node:child_process';
 import { type Readable } from 'node:stream';
-import { type DescriptorPassing, descriptorPassing } from './descriptor-passing';
+import { type DescriptorPassing, descriptorPassing, TOKEN_BYTES } from './descriptor-passing';
 import { childrenOf, endOf, endOfStatus, innerPid, isStopped, namespacePids, type ProcessEnd, signal } from './processes';
 import { type OpenedPty, Pty, type SparePty } from './pty';
-import { joinArguments, type Joining, keeperArguments, ORDER_BYTES, STATUS_FD } from './sandbox';
+import { joinArguments, type Joining, keeperArguments, STATUS_FD } from './sandbox';
 import { SEARCH_PATH } from './search-path';
 import { spawnSealed } from './spawn-sealed';
 
@@ -22,7 +22,7 @@ interface Shell {
   readonly orderedAt: number;
   /** As its namespace counts; 0: it has not begun. */
   inner: number;
-  /** As this machine does; 0: nobody has asked yet. */
+  /** As this machine does; 0: nobody has asked yet; -1: it had ended by then. */
   outer: number;
   /** What was joined in its place. */
   joined: Omit<OpenedPty, 'pty'> | null;
@@ -128,7 +128,7 @@ class Keeper {
     const spare = Pty.spare(cols, rows);
     this.last += 1;
     try {
-      this.passing.sendOn(this.input, spare.slave, Buffer.from(String(this.last).padEnd(ORDER_BYTES)));
+      this.passing.sendOn(this.input, spare.slave, Buffer.from(String(this.last).padEnd(TOKEN_BYTES)));
     } catch {
       spare.ended({ code: null, signal: 'SIGHUP' });
       return null;
@@ -281,6 +281,8 @@ class Keeper {
     look(childrenOf(this.pid));
     // Those whose parent has been killed are elsewhere.
     if (wanted.size > 0) look(namespacePids(this.joining()?.target ?? 0));
+    // Once: it takes all processes of this machine, and whoever ends all of his would have it done for each.
+    for (const shell of wanted.values()) shell.outer = -1;
   }
 
   /** Who waits for them tells of their ends, unless it is stopped or has ended itself; but what it has said before may be read only now. */
@@ -314,8 +316,8 @@ class Keeper {
 
   /** Node shows a pipe's descriptor nowhere else; -1: it is closed. */
   private get input(): number {
-    const { _handle: handle } = this.process.stdin as unknown as { readonly _handle: { readonly fd: number } | null };
-    return handle?.fd ?? -1;
+    const input = this.process.stdin as unknown as { readonly _handle: { readonly fd: number } | null } | undefined;
+    return input?._handle?.fd ?? -1;
   }
 
   /** Null: there was no room for it. */
